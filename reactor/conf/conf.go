@@ -1,0 +1,192 @@
+// Package conf reads configuration files of the form that the original's
+// programs use, and flags for the same keys:
+//
+//	; a comment
+//	[reactor]
+//	ip = 127.0.0.1
+//	port = 7777
+//
+// A program declares its keys in a Set, each with a place for its value, what
+// is allowed, and a flag. A flag wins over the file, the file over the value
+// that was in place (the default). Errors name the file, the line and the key,
+// and say what is allowed. It will not do nesting, inline comments or includes.
+package conf
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// fileBytesMax bounds what Load reads.
+const fileBytesMax = 1 << 20
+
+// A Set is the keys of one program. The zero value has none.
+type Set struct {
+	keys     []*key
+	sections []string // of other programs, passed over
+}
+
+// key is one declared key.
+type key struct {
+	section, name string
+	flag          string // without dashes; "" has none
+	usage         string
+	set           func(string) error // checks and stores
+	get           func() string
+	secret        bool
+	from          string // where the value comes from; "" the default
+	byFlag        bool
+}
+
+// Ignore passes over whole sections, such as those of another program that
+// shares the file.
+func (s *Set) Ignore(sections ...string) { s.sections = append(s.sections, sections...) }
+
+// add declares a key. Declaring one twice is a bug of the program.
+func (s *Set) add(k *key) *key {
+	if s.find(k.section, k.name) != nil {
+		panic(fmt.Sprintf("conf: [%s] %s declared twice", k.section, k.name))
+	}
+	s.keys = append(s.keys, k)
+	return k
+}
+
+func (s *Set) find(section, name string) *key {
+	i := slices.IndexFunc(s.keys, func(k *key) bool { return k.section == section && k.name == name })
+	if i < 0 {
+		return nil
+	}
+	return s.keys[i]
+}
+
+// Flags declares the flags of the keys on fs. Parse it before Load.
+func (s *Set) Flags(fs *flag.FlagSet) {
+	for _, k := range s.keys {
+		if k.flag == "" {
+			continue
+		}
+		fs.Func(k.flag, fmt.Sprintf("%s; key `[%s] %s` of the file (default %s)", k.usage, k.section, k.name, k.get()),
+			func(v string) error {
+				k.byFlag, k.from = true, "--"+k.flag
+				return k.set(v)
+			})
+	}
+}
+
+// Load reads a file. Keys that a flag has set keep the flag's value.
+func (s *Set) Load(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, fileBytesMax+1))
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	if len(text) > fileBytesMax {
+		return fmt.Errorf("%s: larger than %d bytes: not a configuration file", path, fileBytesMax)
+	}
+	return s.Parse(path, string(text))
+}
+
+// Parse reads the text of a file; name stands in errors. It reports the first
+// error and may have set keys before it.
+func (s *Set) Parse(name, text string) error {
+	section := ""
+	for i, line := range strings.Split(text, "\n") {
+		fail := func(format string, args ...any) error {
+			return fmt.Errorf("%s:%d: %s", name, i+1, fmt.Sprintf(format, args...))
+		}
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || line[0] == ';' || line[0] == '#':
+		case line[0] == '[':
+			end := strings.IndexByte(line, ']')
+			if end < 0 {
+				return fail("%q: a section ends with ]", line)
+			}
+			section = strings.TrimSpace(line[1:end])
+			if !s.knows(section) {
+				return fail("unknown section [%s]; known: %s", section, strings.Join(s.known(), ", "))
+			}
+		default:
+			if err := s.assign(section, line, fmt.Sprintf("%s:%d", name, i+1)); err != nil {
+				return fail("%v", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Set) assign(section, line, from string) error {
+	name, value, ok := strings.Cut(line, "=")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	switch {
+	case !ok || name == "":
+		return fmt.Errorf("%q: want key = value", line)
+	case section == "":
+		return fmt.Errorf("%s: key before the first [section]", name)
+	case slices.Contains(s.sections, section):
+		return nil
+	}
+	k := s.find(section, name)
+	if k == nil {
+		return fmt.Errorf("[%s] %s: unknown key; known: %s", section, name, strings.Join(s.keysOf(section), ", "))
+	}
+	if k.byFlag {
+		return nil
+	}
+	if err := k.set(value); err != nil {
+		return fmt.Errorf("[%s] %s: %w", section, name, err)
+	}
+	k.from = from
+	return nil
+}
+
+func (s *Set) knows(section string) bool {
+	return slices.Contains(s.sections, section) || len(s.keysOf(section)) > 0
+}
+
+// known are the sections, as written in a file.
+func (s *Set) known() (names []string) {
+	for _, k := range s.keys {
+		if n := "[" + k.section + "]"; !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func (s *Set) keysOf(section string) (names []string) {
+	for _, k := range s.keys {
+		if k.section == section {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// Print writes what is in force, as a file with the origin of each value.
+func (s *Set) Print(w io.Writer) {
+	section := ""
+	for _, k := range s.keys {
+		if k.section != section {
+			section = k.section
+			fmt.Fprintf(w, "[%s]\n", section)
+		}
+		from := k.from
+		if from == "" {
+			from = "default"
+		}
+		value := k.get()
+		if k.secret && value != "" {
+			value = "(hidden)"
+		}
+		fmt.Fprintf(w, "%s = %s\n; ^ %s\n", k.name, value, from)
+	}
+}

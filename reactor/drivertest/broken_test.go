@@ -1,0 +1,171 @@
+package drivertest
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patienceWith is short for bugs that a case finds by waiting in vain; it only
+// decides how soon a case fails that fails anyway. The others are found by what
+// happens, for which a slow machine may need its time.
+func patienceWith(b bug) time.Duration {
+	switch b {
+	case bugPostBlocks, bugTimerForgotten, bugTimerStarves, bugRefusedStays, bugAcceptDies,
+		bugForeignLoop, bugForgetsResume, bugNoOutputLimit, bugNoDrained, bugNoInputLimit, bugKeepsBuffers,
+		bugConnsCount, bugNeverClosed, bugAbortWaits, bugLeaksGoroutine, bugLeaksDescriptor,
+		bugCloseStuck, bugDropsEmpty, bugLosesDatagram, bugNotConnected, bugFailedSilent, bugPacketDies:
+		return 300 * time.Millisecond
+	}
+	return patienceDefault
+}
+
+// broken says which cases find a bug, and a part of what they say.
+var broken = []struct {
+	bug   bug
+	says  string
+	cases []string
+}{
+	{bugOverlaps, "was called while", []string{"Tasks/OnTheirLoop"}},
+	{bugPostInline, "was called while", []string{"Tasks/NotInsidePost"}},
+	{bugPostBlocks, "Post returns", []string{"Tasks/PostNeverBlocks"}},
+	{bugPostAfterClose, "reported true", []string{"Tasks/AfterClose"}},
+	{bugPostLies, "although its Post", []string{"Tasks/PostWhileClosing"}},
+	{bugTasksReversed, "", []string{"Tasks/Order", "Tasks/ManyGoroutines"}},
+
+	{bugTimerEarly, "by the loop's clock", []string{"Timers/NotEarly"}},
+	{bugTimerOrder, "order", []string{"Timers/Order"}},
+	{bugTimerInline, "while another", []string{"Timers/NotEarly", "Timers/InsideTimers"}},
+	{bugTimerForgotten, "did not happen", []string{"Timers/Order", "Timers/OrderWhenLate"}},
+	{bugTimerNotCancelled, "cancelled", []string{"Timers/Cancel"}},
+	{bugTimerStarves, "did not happen", []string{"Timers/ZeroDelayDoesNotStarve"}},
+	{bugNowMoves, "within one callback", []string{"Timers/NowIsSteady"}},
+
+	{bugListenTwice, "EADDRINUSE", []string{"Listen/PortInUse"}},
+	{bugPortKept, "address already in use", []string{"Listen/CloseReleasesPort"}},
+	{bugListenerTakesConns, "", []string{"Listen/CloseReleasesPort", "Listen/CloseInCallback"}},
+	{bugRefusedStays, "did not get to", []string{"Listen/Refuse", "Dial/RefusedByOpener"}},
+	{bugAcceptDies, "", []string{"Accept/DescriptorsExhausted"}},
+	{bugNoReusePort, "address already in use", []string{"Listen/ReusePort", "Packet/ReusePort"}},
+	{bugFirstLoop, "put", []string{"Spread/RoundRobin"}},
+	{bugLeastIgnored, "had fewer", []string{"Spread/LeastConns"}},
+	{bugInherited, "close-on-exec", []string{"Options/CloseOnExec"}},
+
+	{bugDialBoth, "the dial failed", []string{"Dial/Addresses", "Echo/Sizes/dialled"}},
+	{bugDialError, "ECONNREFUSED", []string{"Dial/Refused"}},
+	{bugDialTimeout, "ErrDialTimeout", []string{"Dial/Timeout"}},
+	{bugDialForgotten, "ErrEngineClosed", []string{"Dial/EngineClosed"}},
+	{bugForeignLoop, "ErrForeignLoop", []string{"Dial/ForeignLoop"}},
+	{bugWrongLoop, "is on loop", []string{"Dial/Addresses"}},
+
+	{bugLosesByte, "bytes differ", []string{"Output/Drained/accepted", "Output/DrainedLowMark/dialled", "Close/SendsAllFirst/accepted"}},
+	{bugLosesByte, "is", []string{"Output/PushToSlowPeer/accepted"}},
+	{bugReorders, "bytes differ", []string{
+		"Echo/SplitEverywhere/accepted", "Echo/Sizes/accepted", "Echo/Many/dialled", "Echo/BothEndsOfTheDriver/dialled",
+		"Frames/ManyInOneSegment/accepted", "Output/Allocs/accepted", "Output/OneLargeAlloc/accepted",
+	}},
+	{bugDropsPartial, "", []string{
+		"Input/PartialConsumption/accepted", "Frames/OneInManySegments/dialled", "Input/PoolLimit/accepted",
+	}},
+	{bugShowsTwice, "", []string{"Frames/OneInManySegments/accepted"}},
+	{bugNoInputLimit, "Closed", []string{"Input/Full/accepted"}},
+	{bugIgnoresPause, "on a paused connection", []string{"Pause/HoldsInput/accepted", "Pause/InOpener/dialled", "Pause/OverInputLimit/accepted", "Pause/ThenPeerCloses/accepted"}},
+	{bugForgetsResume, "did not", []string{"Pause/ResumeShowsUnconsumed/accepted", "Pause/ResumeInReceived/dialled"}},
+	{bugNoOutputLimit, "", []string{"Output/OneLargeAlloc/dialled", "Output/PushToSlowPeer/dialled", "Output/DrainedAtOnce/accepted", "Packet/OutputLimit"}},
+	{bugNoDrained, "Drained", []string{"Output/Drained/dialled", "Output/DrainedLowMark/accepted", "Output/DrainedAtOnce/accepted"}},
+	{bugNoDrained, "", []string{"Output/PushToSlowPeer/accepted"}},
+	{bugKeepsBuffers, "holds no buffer", []string{"Output/PoolReturned/accepted"}},
+	{bugDelay, "TCP_NODELAY", []string{"Options/Socket/accepted"}},
+	{bugConnsCount, "count", []string{"Options/Stats/accepted", "Load/Churn"}},
+	{bugClosedTwice, "Closed was called twice", []string{"Close/PeerCloses/accepted", "Close/InTask/dialled", "Close/Twice/accepted"}},
+	{bugNeverClosed, "Closed", []string{"Close/InOpener/accepted", "Close/InReceived/dialled", "Close/InDrained/accepted", "Close/InTimer/dialled", "Packet/EngineClosed", "Engine/CloseUnderLoad/accepted", "Close/RacesPeer/accepted"}},
+	{bugReceivedAfterClosed, "Received", []string{"Close/PeerCloses/dialled", "Packet/CloseInReceived"}},
+	{bugClosedInside, "while another", []string{"Close/InTask/accepted", "Close/InReceived/accepted"}},
+	{bugWrongCause, "closed with", []string{"Close/InTask/accepted", "Close/AbortsWaitingClose/accepted", "Packet/Close", "Pause/ThenClose/accepted", "Reset/AfterInput/accepted", "Reset/BeforeInput/dialled", "Frames/Hostile/accepted"}},
+	{bugWrongCause, "ErrEngineClosed", []string{"Engine/CloseIdle/accepted"}},
+	{bugEOFAsNil, "want io.EOF", []string{"Close/PeerCloses/accepted", "Close/HalfClose/accepted"}},
+	{bugEOFAsNil, "want ECONNRESET", []string{"Reset/AfterInput/dialled"}},
+	{bugCloseDrops, "", []string{"Close/SendsAllFirst/dialled"}},
+	{bugAbortWaits, "Closed", []string{"Close/AbortDropsOutput/accepted"}},
+	{bugAllocAfterClose, "ErrClosed", []string{"Close/InTask/accepted"}},
+	{bugAddressesGo, "in Closed", []string{"Close/AddressesStay/accepted"}},
+	{bugStaleReaches, "stale", []string{"Stale/NeverReachesNewConnection/accepted", "Stale/NeverReachesNewConnection/dialled"}},
+	{bugLeaksGoroutine, "left behind", []string{"Close/PeerCloses/accepted"}},
+	{bugLeaksDescriptor, "left behind", []string{"Close/PeerCloses/accepted"}},
+	{bugCloseEarly, "Engine.Close", []string{"Engine/CloseIdle/accepted"}},
+	{bugCloseStuck, "context", []string{"Engine/CloseEarly"}},
+
+	{bugTruncates, "datagram", []string{"Packet/Sizes"}},
+	{bugDropsEmpty, "datagram", []string{"Packet/Sizes", "Packet/Batch"}},
+	{bugNoTooLong, "ErrTooLong", []string{"Packet/TooLong"}},
+	{bugWrongSender, "datagram", []string{"Packet/ManySenders"}},
+	{bugLosesDatagram, "datagram", []string{"Packet/Push"}},
+	{bugNotConnected, "", []string{"Packet/ConnectedOnlyPeer", "Packet/Unreachable"}},
+	{bugFailedSilent, "Failed", []string{"Packet/Unreachable", "Packet/BadAddress"}},
+	{bugPacketDies, "", []string{"Packet/Unreachable"}},
+}
+
+// TestBrokenDriversFail: the suite finds each bug, in the cases that are for
+// it, and says what is wrong.
+func TestBrokenDriversFail(t *testing.T) {
+	raiseDescriptorLimit(t)
+	byName := map[string]testCase{}
+	for _, c := range allCases() {
+		byName[c.name] = c
+	}
+	for i, b := range broken {
+		t.Run(fmt.Sprintf("%d_%s", i, strings.ReplaceAll(string(b.bug), " ", "_")), func(t *testing.T) {
+			h := Harness{Driver: refDriver{bug: b.bug}}
+			if inChild() {
+				runChild(t, h)
+				return
+			}
+			for _, name := range b.cases {
+				c, known := byName[name]
+				if !known {
+					t.Fatalf("there is no case %s", name)
+				}
+				said := runRecorded(t.Name(), h, c, patienceWith(b.bug))
+				if said == "" {
+					t.Errorf("%s did not fail for a driver that %s", name, b.bug)
+				} else if !strings.Contains(said, b.says) {
+					t.Errorf("%s failed, but not with %q: %s", name, b.says, said)
+				}
+			}
+		})
+	}
+}
+
+// A recorder takes the place of testing.T.
+type recorder struct {
+	name string
+	mu   sync.Mutex
+	said strings.Builder
+}
+
+func (*recorder) Helper()             {}
+func (r *recorder) Name() string      { return r.name }
+func (*recorder) Logf(string, ...any) {}
+func (*recorder) FailNow()            { runtime.Goexit() }
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintf(&r.said, format+"\n", args...)
+}
+
+// runRecorded runs a case and returns what it failed with.
+func runRecorded(name string, h Harness, c testCase, patience time.Duration) string {
+	r, done := &recorder{name: name}, make(chan struct{})
+	go func() {
+		defer close(done)
+		runCase(r, h, c, patience)
+	}()
+	<-done
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.said.String()
+}

@@ -1,0 +1,31 @@
+package drivertest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestReference(t *testing.T) { Run(t, Harness{Driver: refDriver{}}) }
+
+func TestMetamorphic(t *testing.T) {
+	for seed := range uint64(3) {
+		Metamorphic(t, seed, refDriver{})
+	}
+}
+
+// TestMetamorphicFindsBugs: a random script finds what its actions touch.
+func TestMetamorphicFindsBugs(t *testing.T) {
+	for _, b := range []bug{
+		bugReorders, bugDropsPartial, bugIgnoresPause, bugForgetsResume, bugClosedTwice, bugWrongCause, bugEOFAsNil, bugNeverClosed,
+	} {
+		said := runRecorded(t.Name(), Harness{Driver: refDriver{bug: b}}, metamorphicCase(1), patienceWith(b))
+		if said == "" {
+			t.Errorf("the script did not fail for a driver that %s", b)
+		}
+		if b != bugClosedTwice && b != bugIgnoresPause && !strings.Contains(said, seedVariable+"=1") {
+			t.Errorf("the failure of a driver that %s does not name its seed: %s", b, said)
+		}
+	}
+}
+
+func BenchmarkReference(b *testing.B) { Bench(b, Harness{Driver: refDriver{}}) }
