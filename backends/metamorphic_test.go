@@ -1,0 +1,25 @@
+package backends_test
+
+import (
+	"testing"
+
+	"lars/backends"
+	"lars/reactor/driver"
+	"lars/reactor/drivertest"
+)
+
+// TestMetamorphic runs the same random operations on every backend: the
+// histories must be the same.
+func TestMetamorphic(t *testing.T) {
+	var all []driver.Driver
+	for _, name := range backends.Names() {
+		d, err := backends.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	for seed := range uint64(3) {
+		drivertest.Metamorphic(t, seed+1, all...)
+	}
+}
