@@ -1,0 +1,122 @@
+// Package cli is the command "lars bench": it turns flags into a plan of
+// package run, shows progress, prints the result as a table, and writes the
+// result files.
+//
+// It is for main.go, which gives it the backends. It holds no knowledge of how
+// to measure, and no statistics.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"lars/bench/load"
+	"lars/bench/run"
+	"lars/internal/cli"
+)
+
+// Backend is a row of the table of backends, as far as this package needs it.
+type Backend struct {
+	Name   string
+	Module string // path@version of the library; empty for our own
+	// StandIns replace what the backend lacks, for a server over TCP and over
+	// UDP: "UDP by std".
+	TCPStandIns, UDPStandIns []string
+}
+
+// Commands is the table "lars bench".
+func Commands(backends []Backend) cli.Table {
+	return cli.Table{
+		Name:    "lars bench",
+		Summary: "Measure a server on a backend of your choice, or compare all of them: an echo, or a service of the system.",
+		Commands: []cli.Command{
+			{Name: "run", Summary: "measure one server: a backend, the C floor, a command, or an address", Run: one(backends).run},
+			{Name: "all", Summary: "compare backends and the C floor, interleaved in one run", Run: all(backends).run},
+			{Name: "verify", Summary: "check the files of a result", Run: verify},
+		},
+		Examples: []string{
+			"lars bench run --backend epoll",
+			"lars bench run --backend epoll --conns 1000 --rate 50000",
+			"lars bench all --repeat 7",
+			"lars bench all --workload gethost",
+		},
+	}
+}
+
+// command is "run" or "all": what differs between them is in the options.
+type command struct {
+	backends []Backend
+	name     string
+	compare  bool
+}
+
+func one(b []Backend) *command { return &command{backends: b, name: "lars bench run"} }
+func all(b []Backend) *command { return &command{backends: b, name: "lars bench all", compare: true} }
+
+func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []string) error {
+	o := c.options()
+	if done, err := o.flags.Parse(stdout, args); done || err != nil {
+		return err
+	}
+	config, err := o.config(ctx, stderr)
+	defer o.close()
+	if err != nil {
+		return err
+	}
+	if err := o.checkOut(); err != nil {
+		return err
+	}
+	show := newProgress(stderr)
+	config.Observe = show.update
+	show.say("preparing: each server is started and asked once")
+	plan, err := run.Prepare(ctx, config)
+	show.clear()
+	if err != nil {
+		return c.refused(ctx, err)
+	}
+	if !o.json {
+		printHead(stdout, plan)
+	}
+	result, err := plan.Run(ctx)
+	show.clear()
+	if err != nil {
+		return c.failed(err)
+	}
+	return c.finish(stdout, stderr, o, result, args)
+}
+
+// refused gives an error of preparation its exit code: whatever keeps a run
+// from starting is the caller's to change.
+func (c *command) refused(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: interrupted before the run", c.name)
+	}
+	return cli.Usagef("%s: %s", c.name, plain(err))
+}
+
+func (c *command) failed(err error) error {
+	if errors.Is(err, run.ErrRefused) || errors.Is(err, load.ErrConfig) {
+		return cli.Usagef("%s: %s", c.name, plain(err))
+	}
+	return fmt.Errorf("%s: %w", c.name, err)
+}
+
+// plain is an error without the words that only a program needs.
+func plain(err error) string {
+	text := err.Error()
+	for _, kind := range []error{run.ErrRefused, load.ErrConfig} {
+		text = strings.TrimPrefix(text, kind.Error()+": ")
+	}
+	return text
+}
+
+// exitFor is 0 for a result that may be used, degraded or not.
+func exitFor(v load.Verdict) error {
+	if v == load.Invalid {
+		return cli.Reported(cli.ExitInvalid)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lars/bench/record"
+	"lars/bench/run"
+	"lars/internal/cli"
+)
+
+// outDefault is where results go without --out.
+const outDefault = "out"
+
+// outNone writes no files.
+const outNone = "none"
+
+// finish prints the result, writes its files and gives the exit code.
+func (c *command) finish(stdout, stderr io.Writer, o *options, result *run.Result, args []string) error {
+	bundle := result.Record(run.Labels{
+		Command:  append(strings.Fields(c.name), args...),
+		Baseline: o.baseline,
+	})
+	if o.json {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(&bundle.Run); err != nil {
+			return err
+		}
+	} else {
+		printResult(stdout, &bundle.Run)
+	}
+	if err := o.write(stdout, stderr, bundle); err != nil {
+		return err
+	}
+	return exitFor(result.Verdict())
+}
+
+func (o *options) write(stdout, stderr io.Writer, b *record.Bundle) error {
+	if o.out == outNone {
+		return nil
+	}
+	dir := o.out
+	if dir == "" {
+		dir = unused(filepath.Join(outDefault, b.Run.ID))
+	}
+	if err := record.Write(dir, b); err != nil {
+		return fmt.Errorf("the result could not be written: %w", err)
+	}
+	where := stdout
+	if o.json {
+		where = stderr
+	}
+	fmt.Fprintf(where, "\nfiles: %s\n", dir)
+	return nil
+}
+
+// unused is dir, or with a number when there is a result of the same second:
+// what was measured is never lost to a name.
+func unused(dir string) string {
+	for name, n := dir, 2; ; n++ {
+		if _, err := os.Stat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", dir, n)
+	}
+}
+
+// checkOut finds a directory that cannot be used before the run starts.
+func (o *options) checkOut() error {
+	if o.out == outNone || o.out == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(o.out, record.RunFile)); err == nil {
+		return o.flags.Errorf("--out %s holds a result already: give another directory or remove that one", o.out)
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return o.flags.Errorf("--out: %v: give a directory that can be written", err)
+	}
+	return nil
+}
+
+// verify is "lars bench verify".
+func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars bench verify", "--dir DIR", "Checks the files of a result against their checksums.", "lars bench verify --dir out/20261120T120000Z-1234567-echo-abcdef")
+	dir := f.String("dir", "", "`directory` of the result")
+	if done, err := f.Parse(stdout, args); done || err != nil {
+		return err
+	}
+	if *dir == "" {
+		return f.Errorf("--dir is missing")
+	}
+	if err := record.Verify(*dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s: every file is as it was written\n", *dir)
+	return nil
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lars/bench/load"
+	"lars/bench/run"
+	"lars/bench/workload"
+	"lars/system/store"
+	"lars/system/store/sqlite"
+)
+
+// What has no reply is judged by what the server counted, at its end.
+
+func invalid(format string, args ...any) []load.Reason {
+	return []load.Reason{{Verdict: load.Invalid, Text: fmt.Sprintf(format, args...)}}
+}
+
+// count is one figure of a server's last words; 0 when it is not there.
+func count(counts map[string]any, name string) uint64 {
+	n, _ := counts[name].(float64)
+	return uint64(n)
+}
+
+// sentIn is what was sent in a round, from first to last.
+func sentIn(r *run.Round) (sent uint64) {
+	for i := range r.Intervals {
+		sent += r.Intervals[i].Counts.Sent
+	}
+	return sent
+}
+
+// checkReports compares what the agent counted with what was sent. What is
+// missing was lost on the way, as datagrams may be.
+func checkReports(r *run.Round) []load.Reason {
+	counts, ok := r.Server.Report["counts"].(map[string]any)
+	if !ok {
+		return invalid("the agent did not tell its counters")
+	}
+	sent := sentIn(r)
+	for _, name := range []string{"malformed", "negative_id", "bad_host", "unknown_module", "unknown_host", "uncounted"} {
+		if n := count(counts, name); n > 0 {
+			return invalid("the agent refused %d reports: %s", n, name)
+		}
+	}
+	got := count(counts, "reports")
+	if got > sent || got == 0 {
+		return invalid("the agent counted %d reports, %d were sent", got, sent)
+	}
+	r.Load.Lost += sent - got
+	if lost := sent - got; float64(lost) > lossMax*float64(sent) {
+		return []load.Reason{{Verdict: load.Degraded, Text: fmt.Sprintf("%d of %d reports did not reach the agent", lost, sent)}}
+	}
+	return nil
+}
+
+// lossMax is the share of lost datagrams from which a run is degraded, as in
+// package load.
+const lossMax = 0.01
+
+// lateMax is the share of the load's time that a store may need longer than it
+// before it is said to have fallen behind.
+const lateMax = 0.2
+
+// checkStored compares what the reporter counted, and what then stands in its
+// store, with what was sent. Nothing may be missing on TCP.
+func (u *upstream) checkStored(r *run.Round) []load.Reason {
+	counts := r.Server.Report
+	if counts == nil {
+		return invalid("the reporter did not tell its counters: it may have had more to store than it had time")
+	}
+	for _, name := range []string{"dropped", "refused", "skipped", "repeated", "malformed", "bad_module", "bad_host", "failures", "waiting"} {
+		if n := count(counts, name); n > 0 {
+			return invalid("the reporter counted %d results or reports as %s", n, name)
+		}
+	}
+	results := sentIn(r) * uint64(u.routes.Hosts)
+	if got := count(counts, "results"); got != results {
+		return invalid("the reporter counted %d results, %d were sent", got, results)
+	}
+	total, err := u.total()
+	if err != nil {
+		return invalid("the totals in the store could not be read: %v", err)
+	}
+	if want := results * workload.CallsPerResult; total != want {
+		return invalid("the totals in the store are %d calls, %d were sent", total, want)
+	}
+	return behind(r, results)
+}
+
+// behind tells of a store that went on for long after the load.
+func behind(r *run.Round, results uint64) []load.Reason {
+	took := r.Load.Config.Warmup + r.Load.Elapsed
+	if float64(r.Server.Ending) <= lateMax*float64(took) {
+		return nil
+	}
+	return []load.Reason{{Verdict: load.Degraded, Text: fmt.Sprintf(
+		"the store fell behind: it took %v longer than the load, %.0f results a second in all",
+		r.Server.Ending.Round(10*time.Millisecond), float64(results)/(took+r.Server.Ending).Seconds())}}
+}
+
+// totalMost bounds the reading of the totals.
+const totalMost = time.Minute
+
+// total is the calls of all minutes in the store.
+func (u *upstream) total() (calls uint64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), totalMost)
+	defer cancel()
+	st, err := sqlite.Open(sqlite.Config{Path: u.path()})
+	if err != nil {
+		return 0, err
+	}
+	defer st.Close()
+	for i := range u.routes.Modules {
+		var q store.MinuteQuery
+		q.Module.ModID, q.Module.CmdID = u.routes.Module(i)
+		minutes, err := st.Minutes(ctx, q)
+		if err != nil {
+			return 0, err
+		}
+		for _, m := range minutes {
+			calls += uint64(m.Succ + m.Err)
+		}
+	}
+	return calls, nil
+}

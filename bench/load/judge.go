@@ -1,0 +1,154 @@
+package load
+
+import (
+	"fmt"
+	"time"
+)
+
+// Verdict is how far a result may be believed.
+type Verdict uint8
+
+const (
+	// Valid: nothing is known against it.
+	Valid Verdict = iota
+	// Degraded: true of this run, but disturbed; do not compare it.
+	Degraded
+	// Invalid: it does not say what it was made to say.
+	Invalid
+)
+
+// String names the verdict.
+func (v Verdict) String() string {
+	return [...]string{"valid", "degraded", "invalid"}[v]
+}
+
+// Reason is one thing known against a result.
+type Reason struct {
+	Verdict Verdict // Degraded or Invalid
+	Text    string  // a sentence for people, without a full stop
+}
+
+// Worst is the verdict that follows from reasons: Valid without any.
+func Worst(reasons []Reason) Verdict {
+	worst := Valid
+	for _, r := range reasons {
+		worst = max(worst, r.Verdict)
+	}
+	return worst
+}
+
+// The limits at which a run stops being believed.
+const (
+	rateReachedMin     = 0.99 // answered over offered, of an open loop
+	workerShareMax     = 0.85 // of one core
+	lagOfMedianMax     = 0.20 // p99 send lag over p50 response: degraded
+	lagOfTailMax       = 0.50 // p99 send lag over p99 response: the tail is our own
+	runDelayMax        = 0.10 // of the measured time, without a processor
+	lossShareUDPMax    = 0.01 // lost datagrams over sent
+	confidenceInternal = 0.95
+)
+
+// Judge lists what speaks against the result, as far as the generator knows;
+// the machine's state is the caller's to add.
+func (r *Result) Judge() []Reason {
+	var out []Reason
+	add := func(v Verdict, format string, args ...any) {
+		out = append(out, Reason{v, fmt.Sprintf(format, args...)})
+	}
+	r.judgeReplies(add)
+	r.judgeRate(add)
+	r.judgeGenerator(add)
+	return out
+}
+
+type addReason func(v Verdict, format string, args ...any)
+
+func (r *Result) judgeReplies(add addReason) {
+	all := r.Counts
+	all.Add(&r.WarmupCounts)
+	faults := []struct {
+		n    uint64
+		udp  bool // a fault on UDP too
+		text string
+	}{
+		{all.Wrong, true, "replies had the wrong content"},
+		{all.Dropped, true, "arrivals were dropped: the queue of waiting requests was full"},
+		{all.Disconnected, true, "connections ended during the run"},
+		{all.Lost, false, "requests were never answered"},
+		{all.Duplicated, false, "replies came twice"},
+		{all.Reordered, false, "replies overtook older ones"},
+		{all.TimedOut, false, "requests were not answered in time"},
+	}
+	for _, f := range faults {
+		if f.n > 0 && (f.udp || r.Config.Network != "udp") {
+			add(Invalid, "%d %s", f.n, f.text)
+		}
+	}
+	if r.Completed == 0 {
+		add(Invalid, "no request was answered in the measured time")
+	}
+	if r.Cut {
+		add(Invalid, "the run was cut short after %v", r.Elapsed.Round(time.Millisecond))
+	}
+	if lost := all.Lost + all.Late; r.Config.Network == "udp" && float64(lost) > lossShareUDPMax*float64(all.Sent) {
+		add(Degraded, "%d of %d datagrams were not answered in time", lost, all.Sent)
+	}
+}
+
+func (r *Result) judgeRate(add addReason) {
+	if !r.Config.Open() || r.Cut {
+		return
+	}
+	if r.Arrivals > 0 && float64(r.Completed) < rateReachedMin*float64(r.Arrivals) {
+		add(Invalid, "the rate was not reached: %d of %d requests answered in the measured time", r.Completed, r.Arrivals)
+	}
+	r.judgeLag(add)
+}
+
+// judgeLag asks whether requests left when they were due. A response counts from
+// the time due, so a late send is in it, and is not the server's doing: unless
+// the server's full sockets, or the limit of requests in flight, held it up.
+func (r *Result) judgeLag(add addReason) {
+	if r.SendLag.Count() == 0 || r.Blocked > 0 || r.Config.Depth > 0 {
+		return
+	}
+	lag := r.SendLag.Percentile(99, confidenceInternal).Value
+	median := r.Response.Percentile(50, confidenceInternal).Value
+	tail := r.Response.Percentile(99, confidenceInternal).Value
+	switch {
+	case float64(lag) > lagOfTailMax*float64(tail):
+		add(Invalid, "the generator was late: p99 of the send lag is %v, of the response %v", time.Duration(lag), time.Duration(tail))
+	case float64(lag) > lagOfMedianMax*float64(median):
+		add(Degraded, "the generator was late: p99 of the send lag is %v, the median response %v", time.Duration(lag), time.Duration(median))
+	}
+}
+
+// serverShare is the CPU of the busiest watched process, in cores.
+func (r *Result) serverShare() float64 {
+	share := 0.0
+	for _, c := range r.Server {
+		if c.Err == nil && r.Elapsed > 0 {
+			share = max(share, float64(c.Used)/float64(r.Elapsed))
+		}
+	}
+	return share
+}
+
+// judgeGenerator asks whether the generator limited what it measured. In a
+// closed loop that is only so when the server had more to give.
+func (r *Result) judgeGenerator(add addReason) {
+	if r.Audit.WorkerShare > workerShareMax && (r.Config.Open() || r.Audit.WorkerShare > r.serverShare()) {
+		v := Degraded
+		if r.Config.Open() {
+			v = Invalid
+		}
+		add(v, "the generator was the bottleneck: it used %.0f %% of its core", 100*r.Audit.WorkerShare)
+	}
+	if d := r.Audit.RunDelay; r.Audit.RunDelayErr == nil && float64(d) > runDelayMax*float64(r.Elapsed) {
+		add(Degraded, "the generator waited for its processor for %v of %v", d.Round(time.Millisecond), r.Elapsed.Round(time.Millisecond))
+	}
+	p99 := time.Duration(r.Response.Percentile(99, confidenceInternal).Value)
+	if r.Audit.GCPauseMax > p99 && r.Completed > 0 {
+		add(Degraded, "the generator's own pause of %v is longer than p99 %v", r.Audit.GCPauseMax, p99)
+	}
+}

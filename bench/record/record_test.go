@@ -1,0 +1,304 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"lars/bench/hist"
+)
+
+var began = time.Date(2026, 11, 20, 12, 0, 0, 750e6, time.UTC)
+
+// sample is a made-up result with every field set.
+func sample(t testing.TB) *Bundle {
+	t.Helper()
+	low, high := 1.02, 1.09
+	h := hist.New()
+	rng := rand.New(rand.NewPCG(1, 1))
+	b := &Bundle{Hists: map[string]map[string]*hist.Recorder{"epoll": {StageResponse: h}}}
+	for i := range 3 {
+		part := hist.New()
+		for range 5000 {
+			part.Record(50_000 + int64(rng.ExpFloat64()*20_000))
+		}
+		s := Slice{
+			Arm: "epoll", Phase: measuredPhase, Start: began.Add(time.Duration(i) * time.Second), End: began.Add(time.Duration(i+1) * time.Second),
+			Sent: 5000, Completed: 5000, P50: 64 * time.Microsecond, P99: 142 * time.Microsecond, ServerCPU: time.Second / 2, ServerKnown: i > 0, GeneratorCPU: time.Second / 3,
+		}
+		for bucket := range part.Buckets {
+			s.Response = append(s.Response, bucket)
+		}
+		b.Slices = append(b.Slices, s)
+		h.Merge(part)
+	}
+	b.Circumstances = map[string]string{"kernel": "6.18"}
+	b.Run = Run{
+		Schema: Schema, ID: "x", Kind: "single", Status: "degraded", Reasons: []Reason{{"degraded", "why"}}, Notes: []string{"note"},
+		Started: began.Format(time.RFC3339Nano), DurationNS: 3e9, Command: []string{"lars", "bench", "run"},
+		Tool:    Tool{"v1", "abc", true, "go1.26"},
+		Machine: Machine{"0123", "linux", "amd64", "cpu", 2, "6.18", "tsc"},
+		Scenario: Scenario{
+			Name: "echo", Network: "tcp", Mode: "closed", Conns: 100, Depth: 1, RequestBytes: 28, Seed: 1, WarmupNS: 1e9, DurationNS: 3e9, TimeoutNS: 1e10,
+		},
+		Design: Design{1, 1, 1, true, []int{0}, []int{1}, "epoll", 0.95},
+		Arms: []Arm{{
+			Name: "epoll", Backend: "epoll", Module: "m@v1", StandIns: []string{"UDP by std"}, Command: []string{"lars", "serve"}, Address: "127.0.0.1:1",
+			Metrics: []Metric{
+				{"throughput", "req/s", "higher", 5000, 1, []Sample{{0, 5000.123456}}, &Ratio{1.05, &low, &high, 0.98, 7}},
+				{"server_cpu", "ns/op", "lower", 5123, 1, []Sample{{0, 5123}}, nil},
+				{"switches", "switches/op", "lower", 0.5, 0, []Sample{{0, 0.5}}, nil},
+			},
+			Latency: []Latency{{Stage: StageResponse, Count: h.Count(), MinNS: h.Min(), MaxNS: h.Max(), MeanNS: h.Mean(), Percentiles: []Percentile{{99, 1, 1, 2, true}}}},
+			Rounds: []RoundInfo{{
+				Started: began.Format(time.RFC3339Nano), ElapsedNS: 3e9, Counts: map[string]int64{"completed": 15000},
+				Server:    &ServerInfo{1, 2, 3, 4, 5},
+				Generator: GeneratorInfo{1, 0.5, 1, 1, 1, "epoll_pwait2"}, MachineShares: &MachineShares{0.1, 0.2, 0.3, 0.4}, ServerReport: map[string]any{"reads": 5.0},
+			}},
+			Idle:     &Idle{10000, 1, 2, 0.1, []float64{0.1, 0.2}},
+			Syscalls: &Syscalls{5, 2.5, "perf"},
+		}},
+	}
+	return b
+}
+
+func TestRoundTrip(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "result")
+	b := sample(t)
+	if err := Write(dir, b); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, &b.Run) {
+		t.Errorf("read back %+v\nwant %+v", got, b.Run)
+	}
+	if err := Verify(dir); err != nil {
+		t.Error(err)
+	}
+	if err := Write(dir, b); err == nil {
+		t.Error("a second result was written over the first")
+	}
+	for _, name := range []string{RunFile, BenchFile, TimeSeriesFile, MachineFile, PictureFile, SumsFile, "latency.epoll.hlog", "latency.epoll.hgrm"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestLog: counts come back exactly, times to the millisecond, although the
+// first interval does not begin at a whole second.
+func TestLog(t *testing.T) {
+	dir := t.TempDir()
+	b := sample(t)
+	if err := Write(dir, b); err != nil {
+		t.Fatal(err)
+	}
+	intervals, err := ReadLog(filepath.Join(dir, "latency.epoll.hlog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(intervals) != len(b.Slices) {
+		t.Fatalf("%d intervals, want %d", len(intervals), len(b.Slices))
+	}
+	all := hist.New()
+	for i, in := range intervals {
+		if d := in.Start.Sub(b.Slices[i].Start).Abs(); d > time.Millisecond {
+			t.Errorf("interval %d begins %v off", i, d)
+		}
+		if d := in.End.Sub(b.Slices[i].End).Abs(); d > time.Millisecond {
+			t.Errorf("interval %d ends %v off", i, d)
+		}
+		r, err := hist.FromHistogram(in.Hist)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Merge(r)
+	}
+	want := b.Hists["epoll"][StageResponse]
+	for _, p := range []float64{1, 50, 99, 99.9} {
+		if g, w := all.Percentile(p, 0.95).Value, want.Percentile(p, 0.95).Value; g != w {
+			t.Errorf("p%v is %d, want %d", p, g, w)
+		}
+	}
+	if all.Count() != want.Count() {
+		t.Errorf("%d values, want %d", all.Count(), want.Count())
+	}
+}
+
+func TestBenchText(t *testing.T) {
+	b := sample(t)
+	want := `bench-schema: lars.bench/v1
+goos: linux
+goarch: amd64
+cpu: cpu
+pkg: lars
+Unit req/s better=higher
+Unit server-cpu-ns/op better=lower
+Unit switches/op better=lower
+BenchmarkEcho/net=tcp/mode=closed/conns=100/depth=1/bytes=28/backend=epoll-1	15000	5000.1235 req/s	5123 server-cpu-ns/op	0.5 switches/op
+`
+	if got := string(benchText(&b.Run)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	good, err := json.Marshal(sample(t).Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := func(old, repl string) string {
+		out := strings.Replace(string(good), old, repl, 1)
+		if out == string(good) {
+			t.Fatalf("%q is not in the sample", old)
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name, content string
+		kind          error
+		says          string
+	}{
+		{"empty", "", ErrBroken, "fetch the file again"},
+		{"cut", string(good[:len(good)/2]), ErrBroken, "fetch the file again"},
+		{"another JSON", `{"name":"x"}`, ErrForeign, "give a run.json"},
+		{"newer", edit("run/v1", "run/v2"), ErrForeign, "use the version of lars that wrote it"},
+		{"array", `[]`, ErrBroken, ""},
+		{"wrong type", edit(`"dirty":true`, `"dirty":7`), ErrBroken, "dirty"},
+		{"status", edit(`"status":"degraded"`, `"status":"great"`), ErrBroken, "status"},
+		{"time", edit(`"started":"2026`, `"started":"x2026`), ErrBroken, "started"},
+		{"name with a path", edit(`"name":"epoll"`, `"name":"../epoll"`), ErrBroken, "arms.name"},
+		{"round", edit(`"rounds":1`, `"rounds":0`), ErrBroken, "design.rounds"},
+		{"baseline", edit(`"baseline":"epoll"`, `"baseline":"std"`), ErrBroken, "design.baseline"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), RunFile)
+			if err := os.WriteFile(path, []byte(c.content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Read(path)
+			if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %q: want %v, the path, and %q", err, c.kind, c.says)
+			}
+		})
+	}
+}
+
+func TestUnknownFieldsAreLeftAlone(t *testing.T) {
+	raw, _ := json.Marshal(sample(t).Run)
+	if _, err := Parse(bytes.Replace(raw, []byte(`{"schema"`), []byte(`{"later":1,"schema"`), 1)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVerifyFinds(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(dir string) error
+	}{
+		{"changed file", func(dir string) error { return os.WriteFile(filepath.Join(dir, BenchFile), []byte("x"), 0o644) }},
+		{"lost file", func(dir string) error { return os.Remove(filepath.Join(dir, BenchFile)) }},
+		{"no sums", func(dir string) error { return os.Remove(filepath.Join(dir, SumsFile)) }},
+		{"sums outside", func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, SumsFile), []byte("00  ../x\n"), 0o644)
+		}},
+		{"empty sums", func(dir string) error { return os.WriteFile(filepath.Join(dir, SumsFile), nil, 0o644) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := Write(dir, sample(t)); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.spoil(dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := Verify(dir); err == nil || !strings.Contains(err.Error(), dir) {
+				t.Errorf("error %v does not name the place", err)
+			}
+		})
+	}
+}
+
+func TestBrokenLog(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "latency.epoll.hlog")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"cut":      good[:len(good)-100],
+		"foreign":  []byte("time,value\n1,2\n"),
+		"garbage":  append(bytes.Clone(good), "not an interval\n"...),
+		"no sense": append(bytes.Clone(good), "1.2.3,1,1,HISTFAAA\n"...),
+		"blank":    append(bytes.Clone(good), '\n'),
+	} {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadLog(path); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestWriteRefusesNames(t *testing.T) {
+	for _, name := range []string{"", "a/b", "..", "a b", "a,b", strings.Repeat("x", 65)} {
+		b := sample(t)
+		b.Run.Arms[0].Name = name
+		dir := filepath.Join(t.TempDir(), "r")
+		if err := Write(dir, b); !errors.Is(err, ErrName) {
+			t.Errorf("%q: %v", name, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%q: the directory was made", name)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	good, err := json.Marshal(sample(f).Run)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte(`{"schema":"lars.bench.run/v1","arms":[{}]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		run, err := Parse(raw)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(again); err != nil {
+			t.Fatalf("accepted once, then %v", err)
+		}
+	})
+}
+
+func FuzzReadLog(f *testing.F) {
+	log, err := intervalLog(sample(f).Slices, "epoll")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(log)
+	f.Add([]byte("#[Histogram log format version 1.3]\nTag=x,1,1,1,HISTFAAA\n"))
+	f.Fuzz(func(_ *testing.T, raw []byte) {
+		_, _ = readLog(bytes.NewReader(raw))
+	})
+}

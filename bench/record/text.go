@@ -1,0 +1,116 @@
+package record
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// benchText is Go benchmark text: one line for each round of each arm, and only
+// stable keys in the head, because benchstat does not compare across differing
+// ones. Names of metrics are the units.
+func benchText(r *Run) []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "bench-schema: lars.bench/v1\ngoos: %s\ngoarch: %s\n", r.Machine.OS, r.Machine.Arch)
+	if r.Machine.CPU != "" {
+		fmt.Fprintf(&out, "cpu: %s\n", r.Machine.CPU)
+	}
+	out.WriteString("pkg: lars\n")
+	for _, m := range units(r) {
+		fmt.Fprintf(&out, "Unit %s better=%s\n", m.benchUnit(), m.Better)
+	}
+	for _, a := range r.Arms {
+		for _, round := range a.Rounds {
+			fmt.Fprintf(&out, "%s\t%d", benchName(r, a.Name), max(1, round.Counts["completed"]))
+			for _, m := range a.Metrics {
+				if v, ok := m.at(round.Round); ok {
+					fmt.Fprintf(&out, "\t%s %s", shortFloat(v), m.benchUnit())
+				}
+			}
+			out.WriteString("\n")
+		}
+	}
+	return out.Bytes()
+}
+
+// shortFloat keeps what means something: no float has more than six good digits
+// here, and whole numbers stay whole.
+func shortFloat(v float64) string {
+	text := strconv.FormatFloat(v, 'f', 4, 64)
+	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
+}
+
+// units lists each metric once, in the order of first use.
+func units(r *Run) []Metric {
+	seen := map[string]bool{}
+	var out []Metric
+	for _, a := range r.Arms {
+		for _, m := range a.Metrics {
+			if !seen[m.Name] {
+				seen[m.Name] = true
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// benchUnit is the unit of a metric in benchmark text, where it is also its
+// name: "p99-ns", "req/s".
+func (m *Metric) benchUnit() string {
+	if m.Name == "throughput" || strings.HasPrefix(m.Unit, m.Name) {
+		return m.Unit
+	}
+	return strings.ReplaceAll(m.Name, "_", "-") + "-" + m.Unit
+}
+
+func (m *Metric) at(round int) (float64, bool) {
+	for _, s := range m.Samples {
+		if s.Round == round {
+			return s.Value, true
+		}
+	}
+	return 0, false
+}
+
+// benchName holds the scenario as key=value parts, the arm last; -N is the
+// number of the server's processors, as in Go's own names.
+func benchName(r *Run, arm string) string {
+	s := r.Scenario
+	load := fmt.Sprintf("depth=%d", s.Depth)
+	if s.Mode == "open" {
+		load = fmt.Sprintf("rate=%g/arrivals=%s", s.RateRPS, s.Arrivals)
+	}
+	return fmt.Sprintf("BenchmarkEcho/net=%s/mode=%s/conns=%d/%s/bytes=%d/backend=%s-%d",
+		s.Network, s.Mode, s.Conns, load, s.RequestBytes, arm, max(1, len(r.Design.ServerCPUs)))
+}
+
+// timeSeries is one line for each interval, the warm-up too.
+func timeSeries(slices []Slice) []byte {
+	var out bytes.Buffer
+	w := csv.NewWriter(&out)
+	// A bytes.Buffer does not fail, and so neither does the writer.
+	_ = w.Write([]string{
+		"arm", "round", "phase", "start_unix_ns", "length_ns", "sent", "completed", "errors",
+		"p50_ns", "p99_ns", "server_cpu_ns", "generator_cpu_ns", "in_flight", "queued",
+	})
+	for _, s := range slices {
+		cpu := ""
+		if s.ServerKnown {
+			cpu = strconv.FormatInt(int64(s.ServerCPU), 10)
+		}
+		_ = w.Write([]string{
+			s.Arm, strconv.Itoa(s.Round), s.Phase,
+			integer(s.Start.UnixNano()), integer(int64(s.End.Sub(s.Start))),
+			integer(s.Sent), integer(s.Completed), integer(s.Errors),
+			integer(int64(s.P50)), integer(int64(s.P99)), cpu, integer(int64(s.GeneratorCPU)),
+			integer(s.InFlight), integer(s.Queued),
+		})
+	}
+	w.Flush()
+	return out.Bytes()
+}
+
+func integer(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,117 @@
+package record
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Validate checks what the types of Go cannot say. Its errors are ErrForeign
+// and ErrBroken, and name the field.
+func (r *Run) Validate() error {
+	if r.Schema != Schema {
+		return fmt.Errorf("%w: schema %.80q", ErrForeign, r.Schema)
+	}
+	checks := []struct {
+		ok    bool
+		field string
+	}{
+		{r.ID != "", "id"},
+		{oneOf(r.Kind, "single", "compare"), "kind"},
+		{oneOf(r.Status, "valid", "degraded", "invalid"), "status"},
+		{isTime(r.Started), "started"},
+		{r.DurationNS >= 0, "duration_ns"},
+		{r.Tool.Go != "", "tool.go"},
+		{r.Machine.OS != "" && r.Machine.Arch != "" && r.Machine.CPUs > 0, "machine"},
+		{r.Scenario.Name != "" && r.Scenario.Conns > 0 && r.Scenario.DurationNS > 0, "scenario"},
+		{oneOf(r.Scenario.Network, "tcp", "udp"), "scenario.network"},
+		{oneOf(r.Scenario.Mode, "open", "closed"), "scenario.mode"},
+		{r.Design.Rounds > 0, "design.rounds"},
+		{len(r.Arms) > 0, "arms"},
+	}
+	for _, c := range checks {
+		if !c.ok {
+			return broken(c.field)
+		}
+	}
+	for i := range r.Arms {
+		if err := r.Arms[i].validate(r.Design.Rounds); err != nil {
+			return err
+		}
+	}
+	if r.Design.Baseline != "" && r.Arm(r.Design.Baseline) == nil {
+		return broken("design.baseline")
+	}
+	return nil
+}
+
+func broken(field string) error {
+	return fmt.Errorf("%w: field %s is missing or impossible: %s", ErrBroken, field, remedyRepeat)
+}
+
+func oneOf(s string, allowed ...string) bool { return slices.Contains(allowed, s) }
+
+func isTime(s string) bool {
+	_, err := time.Parse(time.RFC3339Nano, s)
+	return err == nil
+}
+
+// Arm finds an arm by name, nil if there is none.
+func (r *Run) Arm(name string) *Arm {
+	for i := range r.Arms {
+		if r.Arms[i].Name == name {
+			return &r.Arms[i]
+		}
+	}
+	return nil
+}
+
+func (a *Arm) validate(rounds int) error {
+	if CheckName(a.Name) != nil {
+		return broken("arms.name")
+	}
+	for _, m := range a.Metrics {
+		if err := m.validate(rounds); err != nil {
+			return fmt.Errorf("arm %s: %w", a.Name, err)
+		}
+	}
+	for _, l := range a.Latency {
+		if !oneOf(l.Stage, StageResponse, StageService, StageSendLag) || l.Count < 0 || l.MinNS > l.MaxNS {
+			return fmt.Errorf("arm %s: %w", a.Name, broken("latency"))
+		}
+	}
+	for _, round := range a.Rounds {
+		if round.Round < 0 || round.Round >= rounds || !isTime(round.Started) {
+			return fmt.Errorf("arm %s: %w", a.Name, broken("rounds"))
+		}
+	}
+	return nil
+}
+
+func (m *Metric) validate(rounds int) error {
+	switch {
+	case m.Name == "" || m.Unit == "":
+		return broken("metrics.name")
+	case !oneOf(m.Better, "lower", "higher"):
+		return broken("metrics." + m.Name + ".better")
+	case math.IsNaN(m.Value) || math.IsInf(m.Value, 0):
+		return broken("metrics." + m.Name + ".value")
+	}
+	for _, s := range m.Samples {
+		if s.Round < 0 || s.Round >= rounds {
+			return broken("metrics." + m.Name + ".samples")
+		}
+	}
+	return nil
+}
+
+// Metric finds a figure by name, nil if the arm has none of that name.
+func (a *Arm) Metric(name string) *Metric {
+	for i := range a.Metrics {
+		if a.Metrics[i].Name == name {
+			return &a.Metrics[i]
+		}
+	}
+	return nil
+}

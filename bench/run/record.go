@@ -1,0 +1,233 @@
+package run
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"runtime"
+	"time"
+
+	"lars/bench/hist"
+	"lars/bench/load"
+	"lars/bench/proc"
+	"lars/bench/record"
+	"lars/internal/cli"
+)
+
+// Labels complete a result for its files.
+type Labels struct {
+	Command  []string // that repeats the run
+	Baseline string   // name of the target that others are compared with; may be empty
+}
+
+// Record is the result in the form of the result files.
+func (r *Result) Record(l Labels) *record.Bundle {
+	around := readCircumstances()
+	b := &record.Bundle{Run: r.head(l, around.summary()), Hists: map[string]map[string]*hist.Recorder{}, Circumstances: around}
+	for i, t := range r.Config.Targets {
+		merged := r.merged(i)
+		b.Hists[t.Name] = merged
+		b.Run.Arms = append(b.Run.Arms, r.arm(i, merged))
+	}
+	addRatios(b.Run.Arms, l.Baseline)
+	b.Slices = r.slices()
+	return b
+}
+
+func (r *Result) head(l Labels, m record.Machine) record.Run {
+	run := record.Run{
+		Schema: record.Schema, Kind: "single", Status: r.Verdict().String(), Reasons: []record.Reason{}, Notes: r.Notes,
+		Started: r.Started.UTC().Format(time.RFC3339Nano), DurationNS: int64(r.Elapsed), Command: l.Command,
+		Tool: tool(), Machine: m, Scenario: r.scenario(), Design: r.design(l.Baseline),
+	}
+	if len(r.Config.Targets) > 1 {
+		run.Kind = "compare"
+	}
+	for _, reason := range r.Reasons() {
+		run.Reasons = append(run.Reasons, record.Reason{Status: reason.Verdict.String(), Text: reason.Text})
+	}
+	run.ID = r.id(&run)
+	return run
+}
+
+// id is sortable by time and tells runs of different commits and settings
+// apart: time, commit, scenario, hash of the settings.
+func (r *Result) id(run *record.Run) string {
+	commit := "nocommit"
+	if len(run.Tool.Commit) >= 7 {
+		commit = run.Tool.Commit[:7]
+	}
+	var targets []string
+	for _, t := range r.Config.Targets {
+		targets = append(targets, t.Name, t.Backend, t.Addr.String())
+		if t.Backend == "" {
+			targets = append(targets, t.Command...) // somebody's own; ours may name free ports
+		}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v %+v %q", run.Scenario, run.Design, targets))
+	return fmt.Sprintf("%s-%s-%s-%x", r.Started.UTC().Format("20060102T150405Z"), commit, run.Scenario.Name, sum[:3])
+}
+
+func tool() record.Tool {
+	b := cli.ReadBuild()
+	return record.Tool{Version: b.Version, Commit: b.Commit, Dirty: b.Dirty, Go: b.Go}
+}
+
+// circumstances is the content of machine.json.
+type circumstances struct {
+	ID      string       `json:"id"` // of Machine: the same on the same machine
+	Machine proc.Machine `json:"machine"`
+	Process proc.Process `json:"process"` // that measured
+}
+
+func readCircumstances() circumstances {
+	m := proc.ReadMachine()
+	return circumstances{ID: m.ID(), Machine: m, Process: proc.ReadProcess()}
+}
+
+// summary is the part of it that stands in run.json.
+func (c *circumstances) summary() record.Machine {
+	return record.Machine{
+		ID: c.ID, OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: c.Machine.CPUModel,
+		CPUs: max(c.Machine.CPUs, 1), Kernel: c.Machine.Kernel, Clock: c.Machine.Clock,
+	}
+}
+
+func (r *Result) scenario() record.Scenario {
+	c := r.Config.Load
+	s := record.Scenario{
+		Name: r.Config.Name, Network: c.Network, Mode: "closed", Conns: max(1, c.Conns), Depth: max(1, c.Depth),
+		Seed: c.Seed, WarmupNS: int64(c.Warmup), DurationNS: int64(c.Duration), TimeoutNS: int64(c.Timeout),
+	}
+	if c.Open() {
+		s.Mode, s.Depth, s.RateRPS, s.Arrivals = "open", c.Depth, c.Rate, c.Arrivals.String()
+	}
+	if len(r.Rounds) > 0 {
+		s.TimeoutNS = int64(r.Rounds[0].Load.Config.Timeout)
+	}
+	s.RequestBytes, _ = r.Config.workload().FrameBytesMax()
+	return s
+}
+
+func (r *Result) design(baseline string) record.Design {
+	return record.Design{
+		Rounds: r.Config.Rounds, Loops: r.Config.Loops, Workers: r.Config.Workers, Pinned: r.Processors.Pinned(),
+		ServerCPUs: append([]int{}, r.Processors.Server...), GeneratorCPUs: append([]int{}, r.Processors.Generator...),
+		Baseline: baseline, Confidence: Confidence,
+	}
+}
+
+// merged is the distributions of a target over all its rounds, for curves and
+// percentile files.
+func (r *Result) merged(target int) map[string]*hist.Recorder {
+	out := map[string]*hist.Recorder{}
+	for _, round := range r.RoundsOf(target) {
+		for stage, h := range map[string]*hist.Recorder{
+			record.StageResponse: round.Load.Response,
+			record.StageService:  round.Load.Service,
+			record.StageSendLag:  round.Load.SendLag,
+		} {
+			if h == nil || h.Count()+h.Censored() == 0 {
+				continue
+			}
+			if out[stage] == nil {
+				out[stage] = hist.New()
+			}
+			out[stage].Merge(h)
+		}
+	}
+	return out
+}
+
+func (r *Result) arm(target int, merged map[string]*hist.Recorder) record.Arm {
+	t := r.Config.Targets[target]
+	a := record.Arm{
+		Name: t.Name, Backend: t.Backend, Module: t.Module, Command: t.Command,
+		StandIns: append([]string{}, t.StandIns...), Metrics: r.metrics(target), Latency: []record.Latency{}, Rounds: []record.RoundInfo{},
+	}
+	if len(t.Command) == 0 {
+		a.Address = t.Addr.String()
+	}
+	for _, stage := range []string{record.StageResponse, record.StageService, record.StageSendLag} {
+		if h := merged[stage]; h != nil {
+			a.Latency = append(a.Latency, latency(stage, h))
+		}
+	}
+	for _, round := range r.RoundsOf(target) {
+		a.Rounds = append(a.Rounds, roundInfo(round))
+	}
+	for _, idle := range r.Idle {
+		if idle.Target == target {
+			a.Idle = &record.Idle{Conns: idle.Conns, BeforeBytes: idle.BeforeBytes, AfterBytes: idle.AfterBytes, BytesPerConn: idle.BytesPerConn(), Samples: idle.Samples}
+		}
+	}
+	for _, c := range r.Calls {
+		if c.Target == target {
+			a.Syscalls = &record.Syscalls{Total: int64(c.Total), PerRequest: c.PerRequest(), Tool: c.Tool}
+		}
+	}
+	return a
+}
+
+func latency(stage string, h *hist.Recorder) record.Latency {
+	l := record.Latency{
+		Stage: stage, Count: h.Count(), Censored: h.Censored(), Over: h.Over(),
+		MinNS: h.Min(), MaxNS: h.Max(), MeanNS: h.Mean(), Percentiles: []record.Percentile{},
+	}
+	for _, q := range percentilesStated {
+		if got := h.Percentile(q.p, Confidence); got.Reportable {
+			l.Percentiles = append(l.Percentiles, record.Percentile{P: q.p, NS: got.Value, LowNS: got.Low, HighNS: got.High, Censored: got.Censored})
+		}
+	}
+	return l
+}
+
+func roundInfo(r *Round) record.RoundInfo {
+	a := r.Load.Audit
+	info := record.RoundInfo{
+		Round: r.Index, Position: r.Position, Started: r.Load.Started.UTC().Format(time.RFC3339Nano),
+		ElapsedNS: int64(r.Load.Elapsed), Counts: counts(&r.Load.Counts), ServerReport: r.Server.Report,
+		Generator: record.GeneratorInfo{
+			CPUNS: int64(a.CPU), WorkerShare: a.WorkerShare, GCCycles: int64(a.GCCycles),
+			GCPauseMaxNS: int64(a.GCPauseMax), StallMaxNS: int64(a.StallMax), Pacer: a.Pacer,
+		},
+	}
+	if s := r.Server; s.Known {
+		info.Server = &record.ServerInfo{
+			CPUNS: int64(s.CPU), RSSBytes: s.Memory.RSSBytes, RSSMaxBytes: s.Memory.RSSMaxBytes,
+			Voluntary: int64(s.Voluntary), Involuntary: int64(s.Involuntary),
+		}
+	}
+	if m := r.Machine; m.Known {
+		info.MachineShares = &record.MachineShares{Steal: m.Steal, Busy: m.Busy, Waiting: m.Waiting, Others: m.Others}
+	}
+	return info
+}
+
+func counts(c *load.Counts) map[string]int64 {
+	return map[string]int64{
+		"arrivals": int64(c.Arrivals), "sent": int64(c.Sent), "completed": int64(c.Completed),
+		"bytes_out": int64(c.BytesOut), "bytes_in": int64(c.BytesIn),
+		"wrong": int64(c.Wrong), "lost": int64(c.Lost), "duplicated": int64(c.Duplicated),
+		"reordered": int64(c.Reordered), "late": int64(c.Late), "timed_out": int64(c.TimedOut),
+		"dropped": int64(c.Dropped), "refused": int64(c.Refused), "disconnected": int64(c.Disconnected),
+		"bad_frames": int64(c.BadFrames), "pushed": int64(c.Pushed), "blocked": int64(c.Blocked),
+	}
+}
+
+func (r *Result) slices() []record.Slice {
+	var out []record.Slice
+	for i := range r.Rounds {
+		round := &r.Rounds[i]
+		for _, in := range round.Intervals {
+			out = append(out, record.Slice{
+				Arm: r.Config.Targets[round.Target].Name, Round: round.Index, Phase: in.Phase.String(),
+				Start: round.Load.Started.Add(in.Start), End: round.Load.Started.Add(in.End),
+				Sent: int64(in.Counts.Sent), Completed: int64(in.Counts.Completed),
+				Errors: int64(in.Counts.Errors() + in.Counts.TimedOut), P50: in.P50, P99: in.P99,
+				ServerCPU: in.ServerCPU, ServerKnown: in.ServerKnown, GeneratorCPU: in.GeneratorCPU,
+				InFlight: in.InFlight, Queued: in.Queued, Response: in.Response,
+			})
+		}
+	}
+	return out
+}
