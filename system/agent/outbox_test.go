@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"lars/backends"
+	"lars/reactor"
+	"lars/system/route"
+	"lars/system/wire"
+)
+
+// many makes every shard know n modules of one host, and report one call each
+// whenever the returned function is called.
+func many(t *testing.T, s *Service, n int) (callAll func()) {
+	t.Helper()
+	modules := func(i int, f func(route.Module)) {
+		for k := range n {
+			f(mod(int32(3*k+i), 0))
+		}
+	}
+	onAll := func(f func(sh *shard, m route.Module)) {
+		for i, sh := range s.shards {
+			if err := s.on(sh.loop, func() error { modules(i, func(m route.Module) { f(sh, m) }); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	onAll(func(sh *shard, m route.Module) { sh.load(m, addrs(1, 1)) })
+	return func() {
+		onAll(func(sh *shard, m route.Module) {
+			sh.takeReport(&wire.ReportRequest{ModID: m.ModID, CmdID: m.CmdID, Host: info(addr(1)), HasHost: true})
+		})
+	}
+}
+
+// sum adds up the calls of all modules, each mark once.
+func (p *fakeReporter) sum() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.totals {
+		n += int(t[0] + t[1])
+	}
+	return n
+}
+
+// More than is handed over at once, new and repeated, goes in its order.
+func TestManyReportsAcrossReconnects(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(int) *reactor.Reactor) {
+		p := startReporter(t)
+		s := start(t, open(2), Config{Reporter: p.where(), ReportEvery: time.Millisecond, Caller: "10.1.2.3"})
+		const modules, rounds = 6000, 4
+		callAll := many(t, s, modules)
+		for range rounds {
+			sent := s.Stats().Count(StatusSent)
+			callAll()
+			eventually(t, "something of it goes out", func() bool { return s.Stats().Count(StatusSent) > sent })
+			p.stop() // in the middle of it
+			p.start()
+		}
+		eventually(t, "all calls have arrived", func() bool { return p.sum() >= 3*modules*rounds })
+		if n := p.sum(); n != 3*modules*rounds {
+			t.Errorf("%d calls", n)
+		}
+		checkMarks(t, p)
+		if s.Stats().Count(StatusAgain) == 0 {
+			t.Error("nothing was sent again: the test did not test")
+		}
+	})
+}
+
+// A reporter that is connected and reads nothing makes the shards wait and
+// merge; then it is left for the other, which gets everything.
+func TestAReporterThatTakesNothingIsLeft(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(int) *reactor.Reactor) {
+		stuck := &peer{t: t}
+		over := make(chan struct{})
+		stuck.serve = func(c net.Conn) {
+			_ = c.(*net.TCPConn).SetReadBuffer(4096)
+			<-over
+		}
+		stuck.start()
+		defer stuck.stop()
+		defer close(over)
+		p := startReporter(t)
+		s := start(t, open(3), Config{
+			Reporter: Peer{Addrs: stuck.at + "," + p.at}, ReportEvery: time.Millisecond, SilenceMax: time.Second, Caller: "10.1.2.3",
+		})
+		const modules = 8000
+		callAll := many(t, s, modules)
+		calls := 0
+		eventually(t, "the one that takes nothing is left", func() bool {
+			callAll()
+			calls += 3 * modules
+			return s.Stats().Count(Silences) > 0
+		})
+		eventually(t, "all calls have arrived at the other", func() bool { return p.sum() >= calls })
+		if n := p.sum(); n != calls {
+			t.Errorf("%d calls of %d", n, calls)
+		}
+		checkMarks(t, p)
+		counted(t, s, StatusEarly, 0)
+	})
+}
+
+// Whatever its peers and its reactor are doing, an agent ends, and leaves
+// nothing behind.
+func TestCloseLeavesNothing(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(int) *reactor.Reactor) {
+		d, p := startDNS(t), startReporter(t)
+		away := newDNS(t)
+		away.reserve()
+		r := open(2)
+		var goroutines, descriptors int
+		for round := range 5 {
+			c := Config{DNS: d.where(), Reporter: p.where()}
+			if round%2 == 1 {
+				c = Config{DNS: away.where(), Reporter: away.where()}
+			}
+			s := start(t, r, c)
+			newCaller(t, s.Addrs()).getHost(mod(1, 1))
+			stop(t, s)
+			stop(t, s) // a second time
+			if round == 1 {
+				goroutines, descriptors = runtime.NumGoroutine(), openFiles(t)
+			}
+		}
+		// Each round leaves the caller's three sockets to the test's end.
+		eventually(t, "goroutines and descriptors are back", func() bool {
+			return runtime.NumGoroutine() <= goroutines && openFiles(t) <= descriptors+3*3
+		})
+	})
+}
+
+func openFiles(t *testing.T) int {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+func TestCloseOnAReactorThatIsClosed(t *testing.T) {
+	for _, name := range backends.Names() {
+		d, err := backends.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := openReactor(t, d, 2)
+		dns, rep := startDNS(t), startReporter(t)
+		s, err := Start(r, Config{DNS: dns.where(), Reporter: rep.where()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		if err := s.Close(ctx); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+		if _, err := Start(r, Config{}); err == nil {
+			t.Errorf("%s: an agent on a closed reactor", name)
+		}
+	}
+}
+
+// Statistics that cannot be sent do not keep Close longer than its context.
+func TestCloseEndsWithItsContext(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(int) *reactor.Reactor) {
+		s, err := Start(open(1), Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := s.Close(ctx); err != nil && err != context.Canceled {
+			t.Error(err)
+		}
+	})
+}

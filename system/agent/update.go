@@ -1,0 +1,158 @@
+package agent
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"lars/reactor"
+	"lars/system/balance"
+	"lars/system/route"
+)
+
+// Routes come to a shard here: from dns, answer and push alike, and once from
+// the file.
+
+// update takes a module's route from dns. hosts belongs to the shard from now
+// on; none: the module does not exist, or no longer.
+func (s *shard) update(name route.Module, hosts []route.Host) {
+	m := s.table.get(name)
+	if m == nil {
+		s.count.add(Unasked)
+		return
+	}
+	now := s.loop.Now()
+	if m.fromDisk {
+		m.fromDisk = false
+		s.gauge.disk.Add(-1)
+	}
+	if len(hosts) == 0 {
+		s.empty(now, m)
+		return
+	}
+	m.nextPull = now + s.service.config.UpdateTimeout + 1 // older than it, not as old
+	if s.set(now, m, hosts) {
+		s.service.keeper.note(name, hosts)
+	}
+}
+
+// set gives a module its hosts and reports whether that changed anything.
+func (s *shard) set(now time.Duration, m *module, hosts []route.Host) bool {
+	if m.lb == nil {
+		lb, err := balance.New(s.service.config.balance())
+		if err != nil {
+			return false // the configuration was tried at the start
+		}
+		m.lb = lb
+		s.table.unlink(m)
+	}
+	return s.replace(now, m, hosts)
+}
+
+// replace changes the hosts of a balancer. Statistics call a host that left
+// overloaded no longer.
+func (s *shard) replace(now time.Duration, m *module, hosts []route.Host) bool {
+	before := m.lb.Len()
+	s.markOverloaded(m, false)
+	e := m.lb.Update(now, hosts)
+	changed := len(e.Changes) > 0
+	if e.Refused > 0 {
+		s.count[HostsRefused].Add(uint64(e.Refused))
+	}
+	s.markOverloaded(m, true)
+	s.gauge.hosts.Add(int64(m.lb.Len() - before))
+	s.measure()
+	return changed
+}
+
+// markOverloaded tells the statistics about every overloaded host.
+func (s *shard) markOverloaded(m *module, overloaded bool) {
+	if m.overloaded == 0 {
+		return
+	}
+	m.overloaded = 0
+	s.states = m.lb.AppendStates(s.states[:0])
+	for _, h := range s.states {
+		if h.State == balance.Overloaded {
+			m.overloaded++
+			s.out.overload(m.name, h.Host, overloaded)
+		}
+	}
+}
+
+// empty takes a module's hosts away. It is kept for a while, so that a push
+// that brings it back finds it.
+func (s *shard) empty(now time.Duration, m *module) {
+	if m.lb == nil {
+		return // as expected; nextPull stands since the pull
+	}
+	s.replace(now, m, nil)
+	m.lb, m.asked = nil, now
+	m.nextPull = now + s.service.config.NegativeTTL
+	s.table.link(m)
+	s.count.add(Emptied)
+	s.measure()
+	s.service.keeper.note(m.name, nil)
+}
+
+// load takes in a route of the file. It is to be pulled as soon as it is asked
+// for.
+func (s *shard) load(name route.Module, hosts []route.Host) {
+	now := s.loop.Now()
+	m := s.table.add(now, name)
+	if m == nil {
+		s.count.add(Refused)
+		return
+	}
+	s.set(now, m, hosts)
+	m.fromDisk = true
+	s.gauge.disk.Add(1)
+}
+
+// pullsAtOnce is how many modules are pulled again without a pause.
+const pullsAtOnce = 64
+
+// pullSteps is the number of pauses over which the others are spread.
+const pullSteps = 50
+
+// pullAll pulls every module again, in steps with uneven pauses: a new
+// connection to dns has no subscriptions. number counts the connections, so
+// that a later call ends an earlier one. (The original resets those modules
+// only that were being pulled: bugs B3 and B4.)
+func (s *shard) pullAll(number int) {
+	s.resync = number
+	s.count.add(Resyncs)
+	all := make([]*module, 0, len(s.table.modules))
+	for _, m := range s.table.modules {
+		all = append(all, m)
+	}
+	s.pullSome(number, all, max(pullsAtOnce, (len(all)+pullSteps-1)/pullSteps))
+}
+
+func (s *shard) pullSome(number int, rest []*module, step int) {
+	if s.resync != number {
+		return
+	}
+	now := s.loop.Now()
+	for n := 0; n < step && len(rest) > 0; n++ {
+		if m := rest[0]; s.table.get(m.name) == m {
+			err := s.pull(now, m)
+			if errors.Is(err, reactor.ErrBusy) {
+				break // this one again after the pause
+			}
+			if err != nil {
+				return // the next connection begins anew
+			}
+		}
+		rest = rest[1:]
+	}
+	if len(rest) > 0 {
+		pause := jitter(s.service.config.PullSpread / pullSteps)
+		s.loop.After(pause, func() { s.pullSome(number, rest, step) })
+	}
+}
+
+// jitter draws from half of d to one and a half.
+func jitter(d time.Duration) time.Duration {
+	return d/2 + time.Duration(rand.Int64N(int64(d)+1))
+}

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+
+	"lars/system/lars"
+)
+
+// Report is the command "lars report".
+func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	a := newAPI("lars report", "MODID CMDID IP PORT RETCODE",
+		"Tells the agent how a call to a host went: RETCODE 0 for success, anything else for a failure.",
+		"lars report 1 1 192.168.1.177 7777 0")
+	v, done, err := a.parse(stdout, args, 5)
+	if done || err != nil {
+		return err
+	}
+	m, err := a.module(v[0], v[1])
+	if err != nil {
+		return err
+	}
+	addr, err := netip.ParseAddrPort(v[2] + ":" + v[3])
+	if err != nil || !addr.Addr().Is4() || addr.Port() == 0 {
+		return a.flags.Errorf("%q and %q: want an IPv4 address and a port from 1 to 65535", v[2], v[3])
+	}
+	retcode, err := strconv.ParseInt(v[4], 10, 32)
+	if err != nil {
+		return a.flags.Errorf("%q is not a retcode: want a whole number, 0 for success", v[4])
+	}
+	return a.run(ctx, m, func(ctx context.Context, c *lars.Client) error {
+		if err := c.Report(ctx, m, addr, int32(retcode)); err != nil {
+			return err
+		}
+		// The words are the original's: there any failure is called so.
+		word := "SUCC"
+		if retcode != 0 {
+			word = "OVERLOAD"
+		}
+		fmt.Fprintf(stdout, "report modid = %d, cmdid = %d | %v %s\n", m.ModID, m.CmdID, addr, word)
+		return nil
+	})
+}

@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lars/internal/cli"
+	"lars/reactor/conf"
+	"lars/system/store"
+)
+
+// Route is the command "lars route": what is in the store, and its edits.
+func Route() cli.Table {
+	return cli.Table{
+		Name:    "lars route",
+		Summary: "Routes in the store. Every change is one new version; agents have it within a second or so.",
+		Commands: []cli.Command{
+			{Name: "add", Summary: "add hosts to a module", Run: routeAdd},
+			{Name: "remove", Summary: "remove hosts from a module, or the whole module", Run: routeRemove},
+			{Name: "list", Summary: "show the routes", Run: routeList},
+			{Name: "log", Summary: "show who changed what, and when", Run: routeLog},
+			{Name: "import", Summary: "add the routes of a CSV or JSON file", Run: routeImport},
+			{Name: "export", Summary: "write the routes as CSV or JSON", Run: routeExport},
+		},
+		Examples: []string{
+			"lars route add --module 1,1 --host 192.168.1.177:7777",
+			"lars route list", "lars route export --output routes.csv",
+		},
+	}
+}
+
+// routeCommand is what the subcommands have in common.
+type routeCommand struct {
+	flags  *cli.Flags
+	keys   conf.Set
+	store  StoreOptions
+	config string
+	json   bool
+	actor  string
+	module *store.Module
+	hosts  []store.Host
+}
+
+func newRouteCommand(verb, synopsis, summary string, examples ...string) *routeCommand {
+	c := &routeCommand{flags: cli.NewFlags("lars route "+verb, synopsis+" [--store STORE]", summary, examples...)}
+	c.flags.StringVar(&c.config, "config", "", "configuration `file` that names the store, such as lars_dns.conf")
+	c.flags.BoolVar(&c.json, "json", false, "print JSON")
+	c.keys.Ignore("reactor", "dns", "repoter", "reporter")
+	c.store.Keys(&c.keys)
+	c.keys.Flags(c.flags.FlagSet)
+	return c
+}
+
+func (c *routeCommand) moduleFlag() {
+	c.flags.Func("module", "`modid,cmdid`", func(text string) error {
+		m, err := parseModule(text)
+		c.module = &m
+		return err
+	})
+}
+
+func (c *routeCommand) hostFlag() {
+	c.flags.Func("host", "`ip:port`; several with commas, or the flag again", func(text string) error {
+		for part := range strings.SplitSeq(text, ",") {
+			h, err := store.ParseHost(strings.TrimSpace(part))
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(c.hosts, h) {
+				c.hosts = append(c.hosts, h)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *routeCommand) actorFlag() {
+	c.flags.StringVar(&c.actor, "actor", defaultActor(), "`name` of who makes the change, for the log")
+}
+
+func parseModule(text string) (m store.Module, err error) {
+	modid, cmdid, ok := strings.Cut(text, ",")
+	a, err1 := strconv.ParseInt(strings.TrimSpace(modid), 10, 32)
+	b, err2 := strconv.ParseInt(strings.TrimSpace(cmdid), 10, 32)
+	if !ok || err1 != nil || err2 != nil || a < 0 || b < 0 {
+		return m, fmt.Errorf("module %q: want modid,cmdid, such as 1,1", text)
+	}
+	return store.Module{ModID: int32(a), CmdID: int32(b)}, nil
+}
+
+// defaultActor is user@host.
+func defaultActor() string {
+	user := os.Getenv("USER")
+	if user == "" {
+		user = "uid " + strconv.Itoa(os.Getuid())
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return user
+	}
+	return user + "@" + host
+}
+
+// run parses, opens the store, and works on it.
+func (c *routeCommand) run(ctx context.Context, stdout io.Writer, args []string, check func() error, work func(st store.Store) error) error {
+	if done, err := parseWithFile(c.flags, &c.keys, &c.config, stdout, args); done || err != nil {
+		return err
+	}
+	if err := check(); err != nil {
+		return err
+	}
+	st, _, err := c.store.Open()
+	if err != nil {
+		return c.flags.Errorf("%v", err)
+	}
+	defer st.Close()
+	if err := st.Migrate(ctx); err != nil {
+		return err
+	}
+	return work(st)
+}
+
+func nothingToCheck() error { return nil }
+
+func routeAdd(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	c := newRouteCommand("add", "--module MODID,CMDID --host IP:PORT", "Adds hosts to a module, all or none. One that is there already is an error.",
+		"lars route add --module 1,1 --host 192.168.1.177:7777", "lars route add --module 1,1 --host 10.0.0.1:80,10.0.0.2:80 --json")
+	c.moduleFlag()
+	c.hostFlag()
+	c.actorFlag()
+	check := func() error {
+		if c.module == nil || len(c.hosts) == 0 {
+			return c.flags.Errorf("want --module and --host")
+		}
+		return nil
+	}
+	return c.run(ctx, stdout, args, check, func(st store.Store) error {
+		return c.edit(ctx, stdout, st, store.ModuleEdit{Module: *c.module, Op: store.OpAdd, Hosts: c.hosts})
+	})
+}
+
+func routeRemove(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	c := newRouteCommand("remove", "--module MODID,CMDID (--host IP:PORT | --all)", "Removes hosts from a module, all or none. One that is not there is an error.",
+		"lars route remove --module 1,1 --host 192.168.1.177:7777", "lars route remove --module 1,1 --all")
+	c.moduleFlag()
+	c.hostFlag()
+	c.actorFlag()
+	all := c.flags.Bool("all", false, "every host of the module")
+	check := func() error {
+		if c.module == nil || (len(c.hosts) > 0) == *all {
+			return c.flags.Errorf("want --module, and either --host or --all")
+		}
+		return nil
+	}
+	return c.run(ctx, stdout, args, check, func(st store.Store) error {
+		e := store.ModuleEdit{Module: *c.module, Op: store.OpRemove, Hosts: c.hosts}
+		if *all {
+			e.Op = store.OpReplace
+		}
+		return c.edit(ctx, stdout, st, e)
+	})
+}
+
+func (c *routeCommand) edit(ctx context.Context, stdout io.Writer, st store.Store, e store.ModuleEdit) error {
+	done, err := st.Edit(ctx, store.Edit{Actor: c.actor, Modules: []store.ModuleEdit{e}})
+	if err != nil {
+		return err
+	}
+	return c.changed(stdout, done.Version, done.Added, done.Removed)
+}
+
+// changed prints the outcome of an edit.
+func (c *routeCommand) changed(stdout io.Writer, version int64, added, removed int) error {
+	if c.json {
+		return json.NewEncoder(stdout).Encode(struct {
+			Version int64 `json:"version"`
+			Added   int   `json:"added"`
+			Removed int   `json:"removed"`
+		}{version, added, removed})
+	}
+	_, err := fmt.Fprintf(stdout, "version %d: %d added, %d removed\n", version, added, removed)
+	return err
+}
+
+func routeList(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	c := newRouteCommand("list", "[--module MODID,CMDID]", "Shows the routes, one host on a line.", "lars route list", "lars route list --module 1,1 --json")
+	c.moduleFlag()
+	return c.run(ctx, stdout, args, nothingToCheck, func(st store.Store) error {
+		format := "text"
+		if c.json {
+			format = "json"
+		}
+		return c.write(ctx, st, format, stdout)
+	})
+}
+
+// write writes the routes of one module or of all.
+func (c *routeCommand) write(ctx context.Context, st store.Store, format string, out io.Writer) error {
+	w, err := newRouteWriter(format, out)
+	if err != nil {
+		return c.flags.Errorf("%v", err)
+	}
+	if c.module == nil {
+		if _, err := st.Load(ctx, w.route); err != nil {
+			return err
+		}
+		return w.end()
+	}
+	hosts, err := st.Hosts(ctx, *c.module)
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		if err := w.route(store.Route{Module: *c.module, Host: h}); err != nil {
+			return err
+		}
+	}
+	return w.end()
+}

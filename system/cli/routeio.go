@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lars/system/store"
+)
+
+func routeImport(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	c := newRouteCommand("import", "--input FILE [--format csv|json] [--replace]",
+		"Adds the routes of a file. Those that are there already stay. A file with a mistake changes nothing.",
+		"lars route import --input routes.csv", "lars route import --input - --format json --replace < routes.json")
+	c.actorFlag()
+	input := c.flags.String("input", "", "`file` to read, - for standard input")
+	format := c.flags.String("format", "", "`format`: csv or json; by the file's name if that tells")
+	replace := c.flags.Bool("replace", false, "also remove every route that is not in the file")
+	var routes []store.Route
+	check := func() (err error) {
+		if *input == "" {
+			return c.flags.Errorf("want --input")
+		}
+		routes, err = readRouteFile(*input, formatOf(*format, *input))
+		return err
+	}
+	return c.run(ctx, stdout, args, check, func(st store.Store) error {
+		each := func(yield func(store.Route, error) bool) {
+			for _, r := range routes {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+		done, err := store.Import(ctx, st, store.ImportOptions{Actor: c.actor, Replace: *replace}, each)
+		if err != nil {
+			return fmt.Errorf("after %d added and %d removed, which stay so: %w", done.Added, done.Removed, err)
+		}
+		return c.changed(stdout, done.Version, done.Added, done.Removed)
+	})
+}
+
+func formatOf(format, file string) string {
+	if format == "" {
+		return strings.TrimPrefix(filepath.Ext(file), ".")
+	}
+	return format
+}
+
+func readRouteFile(path, format string) ([]store.Route, error) {
+	in := os.Stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	routes, err := readRoutes(format, in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return routes, nil
+}
+
+func routeExport(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	c := newRouteCommand("export", "[--output FILE] [--format csv|json]", "Writes all routes, in the form that import reads.",
+		"lars route export --output routes.csv", "lars route export --format json > routes.json")
+	c.moduleFlag()
+	output := c.flags.String("output", "", "`file` to write instead of standard output; it is replaced when all is written")
+	format := c.flags.String("format", "", "`format`: csv or json; by the file's name if that tells, else csv")
+	check := func() error {
+		if *format = formatOf(*format, *output); *format == "" {
+			*format = "csv"
+		}
+		if c.json {
+			*format = "json"
+		}
+		if *format != "csv" && *format != "json" {
+			return c.flags.Errorf("unknown format %q; known: csv, json", *format)
+		}
+		return nil
+	}
+	return c.run(ctx, stdout, args, check, func(st store.Store) error {
+		if *output == "" {
+			return c.write(ctx, st, *format, stdout)
+		}
+		return replaceFile(*output, func(w io.Writer) error { return c.write(ctx, st, *format, w) })
+	})
+}
+
+// replaceFile writes a file beside path and moves it there when it is whole.
+func replaceFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,266 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lars/internal/cli"
+	"lars/system/store"
+)
+
+// command runs a command as from a shell and returns what it printed.
+func command(t *testing.T, run cli.Func, args ...string) (stdout string, code int, err error) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	err = run(t.Context(), &out, &errOut, args)
+	return out.String(), cli.Code(err), err
+}
+
+func TestRouteCommands(t *testing.T) {
+	db := "--store=sqlite:" + filepath.Join(t.TempDir(), "lars.db")
+	steps := []struct {
+		args string
+		want string // of the output, or of the error
+		code int
+	}{
+		{"list", "", 0},
+		{"add --module 1,1 --host 192.168.1.177:7777,10.0.0.1:80 --actor ann", "version 1: 2 added, 0 removed\n", 0},
+		{"add --module 1,1 --host 10.0.0.1:80", "conflict", 1},
+		{"add --module 2,5 --host 10.0.0.9:65535 --actor bob --json", `{"version":2,"added":1,"removed":0}` + "\n", 0},
+		{"list", "1,1  10.0.0.1:80\n1,1  192.168.1.177:7777\n2,5  10.0.0.9:65535\n", 0},
+		{"list --module 2,5 --json", "[\n  {\"modid\":2,\"cmdid\":5,\"ip\":\"10.0.0.9\",\"port\":65535}\n]\n", 0},
+		{"list --module 9,9 --json", "[\n]\n", 0},
+		{"remove --module 1,1 --host 10.0.0.2:80", "conflict", 1},
+		{"remove --module 1,1 --host 10.0.0.1:80 --actor cid", "version 3: 0 added, 1 removed\n", 0},
+		{"remove --module 2,5 --all --actor cid", "version 4: 0 added, 1 removed\n", 0},
+		{"export", "modid,cmdid,ip,port\n1,1,192.168.1.177,7777\n", 0},
+		{"export --format json", "[\n  {\"modid\":1,\"cmdid\":1,\"ip\":\"192.168.1.177\",\"port\":7777}\n]\n", 0},
+		{"export --format xml", `unknown format "xml"`, 2},
+		{"add --module 1 --host 10.0.0.1:80", "want modid,cmdid", 2},
+		{"add --module -1,1 --host 10.0.0.1:80", "want modid,cmdid", 2},
+		{"add --module 1,1 --host 10.0.0.1:0", "port 0", 2},
+		{"add --module 1,1 --host 10.0.0.1:70000", "10.0.0.1:70000", 2},
+		{"add --module 1,1 --host localhost:80", "localhost:80", 2},
+		{"add --module 1,1", "want --module and --host", 2},
+		{"remove --module 1,1", "either --host or --all", 2},
+		{"remove --module 1,1 --all --host 1.1.1.1:1", "either --host or --all", 2},
+		{"log --limit 0", "allowed are 1 to", 2},
+		{"log --limit 2 --module 1,1", "cid", 0},
+		{"import", "want --input", 2},
+		{"import --input /nonexistent.csv", "no such file", 1},
+		{"paint", "unknown command", 2},
+		{"add --help", "Examples:", 0},
+	}
+	for _, s := range steps {
+		t.Run(s.args, func(t *testing.T) {
+			args := strings.Fields(s.args)
+			args = append(args[:1:1], append([]string{db}, args[1:]...)...)
+			got, code, err := command(t, Route().Run, args...)
+			if err != nil {
+				got = err.Error()
+			}
+			if code != s.code || !strings.Contains(got, s.want) || (s.want == "" && got != "") {
+				t.Errorf("code %d, want %d; got %q, want %q", code, s.code, got, s.want)
+			}
+		})
+	}
+	got, _, _ := command(t, Route().Run, "log", db)
+	for _, want := range []string{"ann", "bob", "cid", "192.168.1.177:7777", "remove"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the log lacks %s:\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "\n"); n != 5 {
+		t.Errorf("%d lines of log, want a head and 4", n)
+	}
+}
+
+func TestImportAndExport(t *testing.T) {
+	folder := t.TempDir()
+	db := "--store=sqlite:" + filepath.Join(folder, "lars.db")
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	steps := []struct {
+		name string
+		args []string
+		want string
+		code int
+	}{
+		{"csv", []string{"import", "--input", file("a.csv", "modid,cmdid,ip,port\n1,1,10.0.0.1,80\n1,1,10.0.0.1,80\n1,2,3232235953,7777\n")}, "2 added, 0 removed", 0},
+		{"again", []string{"import", "--input", file("a2.csv", "\ufeff\"modid\",cmdid,ip,port\r\n\"1\",1,10.0.0.1,80\r\n")}, "0 added, 0 removed", 0},
+		{"a mistake changes nothing", []string{"import", "--input", file("b.csv", "5,5,10.0.0.5,80\n5,5,10.0.0.5,0\n")}, "line 2: port 0", 1},
+		{"negative id", []string{"import", "--input", file("c.csv", "-5,5,10.0.0.5,80\n")}, "line 1: module -5,5", 1},
+		{"no address", []string{"import", "--input", file("d.csv", "5,5,10.0.0,80\n")}, `ip "10.0.0"`, 1},
+		{"json, replacing", []string{"import", "--replace", "--input", file("e.json", `[{"modid":1,"cmdid":2,"ip":"192.168.1.177","port":7777},{"modid":3,"cmdid":3,"ip":"10.0.0.3","port":1}]`)}, "1 added, 1 removed", 0},
+		{"json with a hole", []string{"import", "--input", file("f.json", `[{"modid":1,"ip":"1.1.1.1","port":1}]`)}, "route 1: want modid", 1},
+		{"json with a word too many", []string{"import", "--input", file("g.json", `[{"modid":1,"cmdid":1,"ip":"1.1.1.1","port":1,"x":1}]`)}, "unknown field", 1},
+		{"json cut", []string{"import", "--input", file("h.json", `[{"modid":1,"cmdid":1,"ip":"1.1.1.1","port":1}`)}, "after the last route", 1},
+		{"unknown form", []string{"import", "--input", file("i.txt", "")}, `unknown format "txt"`, 1},
+		{"export to a file", []string{"export", "--output", filepath.Join(folder, "out.json")}, "", 0},
+	}
+	for _, s := range steps {
+		got, code, err := command(t, Route().Run, append(s.args[:1:1], append([]string{db}, s.args[1:]...)...)...)
+		if err != nil {
+			got = err.Error()
+		}
+		if code != s.code || !strings.Contains(got, s.want) {
+			t.Errorf("%s: code %d, %q; want %d, %q", s.name, code, got, s.code, s.want)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "out.json"))
+	const want = "[\n  {\"modid\":1,\"cmdid\":2,\"ip\":\"192.168.1.177\",\"port\":7777},\n  {\"modid\":3,\"cmdid\":3,\"ip\":\"10.0.0.3\",\"port\":1}\n]\n"
+	if err != nil || string(text) != want {
+		t.Errorf("exported %q, %v", text, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(folder, "out.json.*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func FuzzReadRoutes(f *testing.F) {
+	for _, format := range []string{"csv", "json"} {
+		f.Add(format, "modid,cmdid,ip,port\n1,1,10.0.0.1,80\n")
+		f.Add(format, `[{"modid":1,"cmdid":2,"ip":"192.168.1.177","port":7777}]`)
+		f.Add(format, "\"1,1\n,,,\n[[[{}]")
+	}
+	f.Fuzz(func(t *testing.T, format, text string) {
+		routes, err := readRoutes(format, strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		w, _ := newRouteWriter(format, &out)
+		for _, r := range routes {
+			if !r.Valid() {
+				t.Errorf("%v passed", r)
+			}
+			if err := w.route(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.end(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := readRoutes(format, &out)
+		if err != nil || len(again) != len(routes) {
+			t.Errorf("what was written reads as %d routes of %d, %v", len(again), len(routes), err)
+		}
+	})
+}
+
+// Every shipped file is valid, and means what the original's means.
+func TestConfigCheck(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tests := []struct {
+		args []string
+		want []string
+		code int
+	}{
+		{[]string{"../conf/lars_dns.conf"}, []string{"port = 7778", "maxConn = 1024", "threadNum = 5", "db_name = lars_dns", "reload = 10s"}, 0},
+		{[]string{"../conf/lars_reporter.conf"}, []string{"port = 7779", "[repoter]\ndb_thread_cnt = 3", "minutes_keep = 168h0m0s"}, 0},
+		{[]string{"../conf/lars_lb_agent.conf"}, []string{"probe_num = 10", "succ_rate = 0.5"}, 0},
+		{[]string{file("x.conf", "[reactor]\nport = 1\n"), "--as", "dns"}, []string{"port = 1\n; ^ " + folder + "/x.conf:2", "ip = 127.0.0.1\n; ^ default"}, 0},
+		{[]string{file("y.conf", "[reactor]\nport = 1\n")}, []string{"which program"}, 2},
+		{[]string{file("dns-1.conf", "[mysql]\ndb_user = root\ndb_passwd = aceld\n")}, []string{"db_user = root", "db_passwd = (hidden)"}, 0},
+		{[]string{file("reporter-1.conf", "[reporter]\ndb_thread_cnt = 7\n")}, []string{"[repoter]\ndb_thread_cnt = 7"}, 0},
+		{[]string{file("dns-2.conf", "[reactor]\nport = 65536\n")}, []string{"dns-2.conf:2", "from 0 to 65535"}, 1},
+		{[]string{file("dns-3.conf", "[reactor]\nportt = 1\n")}, []string{"unknown key"}, 1},
+		{[]string{file("dns-4.conf", "port = 1\n")}, []string{"before the first [section]"}, 1},
+		{[]string{file("dns-5.conf", "[store]\nurl = postgres:x\n")}, []string{"sqlite:PATH"}, 1},
+		{[]string{"none-dns.conf"}, []string{"no such file"}, 1},
+		{nil, []string{"which file?"}, 2},
+	}
+	for _, test := range tests {
+		got, code, err := command(t, Config().Run, append([]string{"check"}, test.args...)...)
+		if err != nil {
+			got = err.Error()
+		}
+		if code != test.code {
+			t.Errorf("%v: code %d, want %d: %s", test.args, code, test.code, got)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%v: no %q in\n%s", test.args, want, got)
+			}
+		}
+	}
+}
+
+func TestStoreOptions(t *testing.T) {
+	t.Chdir(t.TempDir()) // the default's folder is made there
+	tests := []struct {
+		name, url, user string
+		want            string // of the store, or of the error
+		ok              bool
+	}{
+		{"nothing", "", "", StoreDefault, true},
+		{"file", "sqlite:/x/y.db", "root", "sqlite:/x/y.db", true},
+		{"the original's keys", "", "root", "mysql root@127.0.0.1:3306/lars_dns", true},
+		{"address", "mysql://lars@db:3307/x?conns=4&tls=preferred", "", "mysql lars@db:3307/x", true},
+		{"defaults of an address", "mysql://lars@", "", "mysql lars@127.0.0.1:3306/lars_dns", true},
+		{"socket", "mysql://lars@/x?socket=/run/m.sock", "", "mysql lars@/run/m.sock/x", true},
+		{"password in the address", "mysql://lars:secret@db/x", "", "no password in the address", false},
+		{"no user", "mysql://db/x", "", "no user", false},
+		{"unknown parameter", "mysql://lars@db/x?pasword=1", "", "unknown parameter", false},
+		{"conns", "mysql://lars@db/x?conns=0", "", "conns", false},
+		{"no path", "sqlite:", "", "wants the path", false},
+		{"something else", "oracle://x", "", "sqlite:PATH or mysql", false},
+		{"missing password file", "mysql://lars@db/x?password_file=/nonexistent", "", "nonexistent", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := StoreOptions{URL: test.url, user: test.user, host: "127.0.0.1", port: 3306, database: "lars_dns"}
+			st, name, err := o.Open()
+			if err == nil {
+				_ = st.Close()
+			} else {
+				name = err.Error()
+			}
+			if (err == nil) != test.ok || !strings.Contains(name, test.want) {
+				t.Errorf("got %q (%v), want %q", name, err, test.want)
+			}
+			if strings.Contains(name, "secret") {
+				t.Errorf("%q shows a password", name)
+			}
+		})
+	}
+}
+
+func TestModules(t *testing.T) {
+	for text, want := range map[string]*store.Module{
+		"1,2": {ModID: 1, CmdID: 2}, " 0 , 0 ": {}, "2147483647,0": {ModID: 2147483647},
+		"": nil, "1": nil, "1,": nil, "1,2,3": nil, "2147483648,0": nil, "0,-1": nil, "x,y": nil,
+	} {
+		m, err := parseModule(text)
+		if (err == nil) != (want != nil) || want != nil && m != *want {
+			t.Errorf("%q: %v, %v", text, m, err)
+		}
+	}
+}
+
+// FuzzStoreURL: an error never shows what may be a password.
+func FuzzStoreURL(f *testing.F) {
+	for _, seed := range []string{"sqlite:x", "mysql://a@b:1/c?conns=2", "mysql://a:S3CRET@b/c", "mysql://a:S3CRET@b:x/c", "://", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := checkStoreURL(text); err != nil && strings.Contains(err.Error(), "S3CRET") {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}

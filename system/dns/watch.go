@@ -1,0 +1,219 @@
+package dns
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"lars/system/internal/service"
+	"lars/system/route"
+	"lars/system/store"
+)
+
+const (
+	awayPauseMax = 5 * time.Second  // between attempts while the store is away
+	awayLogEvery = 10 * time.Second // between log lines about it
+	trimEvery    = time.Hour
+)
+
+// watcher is the one goroutine that reads the store.
+type watcher struct {
+	s   *Service
+	st  Store
+	log *slog.Logger
+
+	current  *route.Snapshot // nil before the first load
+	migrated bool
+	guard    route.Guard
+	doubting bool // the next read is the second one of a doubtful state
+	reloaded time.Time
+	trimmed  time.Time
+
+	backoff   service.Backoff
+	awaySince time.Time // zero while the store answers
+	awayLog   service.Limiter
+	trimLog   service.Limiter
+}
+
+func newWatcher(s *Service, st Store) *watcher {
+	return &watcher{
+		s: s, st: st, log: s.cfg.Log,
+		backoff: service.Backoff{Min: s.cfg.Poll, Max: max(awayPauseMax, s.cfg.Poll)},
+		awayLog: service.Limiter{Every: awayLogEvery},
+		trimLog: service.Limiter{Every: trimEvery},
+		trimmed: time.Now(), // not at once, when many start together
+	}
+}
+
+func (w *watcher) run(ctx context.Context) {
+	for pause := time.Duration(0); service.Sleep(ctx, pause); {
+		err := w.look(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		pause = w.note(err)
+		w.trim(ctx)
+	}
+}
+
+// look asks the store once what is new.
+func (w *watcher) look(ctx context.Context) error {
+	switch {
+	case w.current == nil:
+		return w.first(ctx)
+	case w.doubting, time.Since(w.reloaded) >= w.s.cfg.Reload:
+		return w.reload(ctx)
+	}
+	w.s.counters.polls.Add(1)
+	version, err := w.st.Version(ctx)
+	if err != nil || version == w.current.Version() {
+		return err
+	}
+	changes, err := w.st.Changes(ctx, w.current.Version())
+	switch {
+	case err != nil:
+		return err
+	case !changes.Complete:
+		return w.reload(ctx)
+	}
+	w.s.counters.increments.Add(1)
+	w.judge(w.current.Apply(changes.Version, routesOf(changes)))
+	return nil
+}
+
+// first prepares the tables and loads everything.
+func (w *watcher) first(ctx context.Context) error {
+	if !w.migrated {
+		if err := w.st.Migrate(ctx); err != nil {
+			return err
+		}
+		w.migrated = true
+	}
+	began := time.Now()
+	b := route.Builder{RoutesMax: w.s.cfg.RoutesMax}
+	loaded, err := w.st.Load(ctx, func(r store.Route) error {
+		return b.Add(route.Module(r.Module), route.Host(r.Host))
+	})
+	if err != nil {
+		return err
+	}
+	w.countLoad(loaded, began)
+	w.current = b.Build(loaded.Version)
+	w.s.publish(w.current, nil)
+	w.log.Info("dns: routes loaded", "version", loaded.Version, "modules", w.current.Modules(),
+		"routes", w.current.Routes(), "duplicates", loaded.Duplicates, "garbage", loaded.Garbage,
+		"took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// reload reads everything and compares.
+func (w *watcher) reload(ctx context.Context) error {
+	began := time.Now()
+	c := compare{before: w.current, max: w.s.cfg.RoutesMax}
+	loaded, err := w.st.Load(ctx, c.add)
+	if err != nil {
+		return err
+	}
+	w.countLoad(loaded, began)
+	changed := c.finish()
+	if loaded.Version == w.current.Version() && len(changed) > 0 && !w.doubting {
+		w.s.counters.byHand.Add(uint64(len(changed)))
+		w.log.Info("dns: routes were changed without a new version", "modules", len(changed), "version", loaded.Version)
+	}
+	w.judge(w.current.Apply(loaded.Version, changed))
+	return nil
+}
+
+func (w *watcher) countLoad(loaded store.Loaded, began time.Time) {
+	w.reloaded = began
+	c := &w.s.counters
+	c.loads.Add(1)
+	c.duplicates.Store(int64(loaded.Duplicates))
+	c.garbage.Store(int64(loaded.Garbage))
+}
+
+// judge puts a snapshot in force, or keeps it back until a second read.
+func (w *watcher) judge(next *route.Snapshot) {
+	verdict := w.guard.Judge(w.current, next)
+	attrs := []any{
+		"reason", verdict.Alarm.String(), "version", next.Version(), "version_in_force", w.current.Version(),
+		"routes", next.Routes(), "routes_in_force", w.current.Routes(),
+	}
+	switch {
+	case !verdict.Accept:
+		w.s.counters.alarms.Add(1)
+		w.log.Error("dns: ALARM: the store looks wrong; the routes stay in force until a second read", attrs...)
+		w.doubting = true
+		return
+	case verdict.Alarm != 0:
+		w.s.counters.confirmed.Add(1)
+		w.log.Error("dns: ALARM confirmed by a second read: the routes of the store are in force", attrs...)
+	case w.doubting:
+		w.log.Info("dns: alarm over: the second read shows nothing wrong")
+	}
+	w.doubting = false
+	changed := route.Diff(w.current, next)
+	w.current = next
+	if len(changed) == 0 {
+		w.s.current.Store(next) // the version
+		return
+	}
+	w.s.counters.changed.Add(uint64(len(changed)))
+	w.s.publish(next, changed)
+}
+
+// note remembers how a look went, says so when that is news, and returns the
+// pause before the next.
+func (w *watcher) note(err error) time.Duration {
+	now := time.Now()
+	c := &w.s.counters
+	if err == nil {
+		c.readAt.Store(int64(now.Sub(w.s.started)))
+		if !w.awaySince.IsZero() {
+			w.log.Info("dns: store is back", "after", now.Sub(w.awaySince).Round(time.Millisecond))
+			w.awaySince = time.Time{}
+			c.away.Store(false)
+			w.awayLog.Reset()
+			w.backoff.Reset()
+		}
+		if w.doubting {
+			return w.s.cfg.Confirm
+		}
+		return w.s.cfg.Poll
+	}
+	c.errors.Add(1)
+	if w.awaySince.IsZero() {
+		w.awaySince = now
+		c.away.Store(true)
+	}
+	pause := w.backoff.Next()
+	if w.awayLog.Ok(now) {
+		w.logAway(now, pause, err)
+	}
+	return pause
+}
+
+func (w *watcher) logAway(now time.Time, pause time.Duration, err error) {
+	pause = pause.Round(time.Millisecond)
+	if w.current == nil {
+		w.log.Warn("dns: no routes yet, store away", "for", now.Sub(w.awaySince).Round(time.Millisecond), "retry_in", pause, "err", err)
+		return
+	}
+	age := now.Sub(w.s.started) - time.Duration(w.s.counters.readAt.Load())
+	w.log.Warn("dns: store away, serving the last routes", "age", age.Round(time.Millisecond), "retry_in", pause, "err", err)
+}
+
+// trim deletes what is too old in the change log. Several dns may do it at the
+// same time.
+func (w *watcher) trim(ctx context.Context) {
+	now := time.Now()
+	if now.Sub(w.trimmed) < trimEvery || !w.awaySince.IsZero() {
+		return
+	}
+	w.trimmed = now
+	done, err := w.st.Trim(ctx, store.TrimLimits{Changes: now.Add(-w.s.cfg.ChangesKeep)})
+	w.s.counters.trimmed.Add(uint64(done.Changes))
+	if err != nil && ctx.Err() == nil && w.trimLog.Ok(now) {
+		w.log.Warn("dns: change log not trimmed", "err", err)
+	}
+}
