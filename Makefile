@@ -1,0 +1,65 @@
+# One line or two for each target; what does not fit lives in scripts/ or in Go.
+GO      ?= go
+BACKEND ?= epoll
+LARS     = bin/lars
+
+# make bench BACKEND=epoll CONNS=100 RATE=50000: each of these that is set
+# becomes a flag of "lars bench"; BENCH_FLAGS takes any other.
+bench_vars = WORKLOAD MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS WORKERS PIN IDLE OUT BACKENDS BASELINE
+bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(if $(UDP),--udp) $(if $(SYSCALLS),--syscalls) $(BENCH_FLAGS)
+lower      = $(shell echo $(1) | tr A-Z a-z)
+
+.PHONY: build test check-fast fmt lint race plain smoke fuzz microbench bench bench-all up proto deps clean help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+build: ## bin/lars
+	$(GO) build -trimpath -buildvcs=auto -o $(LARS) .
+
+test: deps fmt lint race plain smoke ## everything a change must pass
+	@echo "make test: all passed"
+
+deps: ## what the tests need beside Go: a C compiler, MariaDB
+	@scripts/deps.sh
+
+fmt: ## formatting, as gofumpt wants it
+	@out=$$($(GO) tool gofumpt -l .); [ -z "$$out" ] || { echo "not formatted (go tool gofumpt -w .):"; echo "$$out"; exit 1; }
+
+lint: ## vet and staticcheck
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+race: ## all tests under the race detector
+	$(GO) test -race -timeout 20m ./...
+
+plain: ## the tests that the race detector leaves out or makes smaller: full sizes, allocations
+	$(GO) test -timeout 20m ./backends/... ./system/dns
+
+smoke: build ## the main job, briefly, on every backend, over TCP and UDP
+	@scripts/smoke.sh $(LARS)
+
+check-fast: fmt ## under 20 s, for the inner loop
+	$(GO) vet . ./reactor/... ./backends/... ./bench/... ./internal/...
+	$(GO) test -short . ./reactor ./reactor/buffer ./reactor/conf ./reactor/frame ./reactor/timer ./backends/epoll ./internal/... ./bench/pace ./bench/stats ./bench/hist ./bench/plot ./bench/record
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@scripts/fuzz.sh $(or $(FUZZTIME),10s)
+
+microbench: ## the benchmarks that all backends share, and those of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./backends/... ./reactor/...
+
+bench: build ## measure one server: make bench BACKEND=epoll CONNS=100 RATE=50000
+	@$(LARS) bench run --backend $(BACKEND) $(bench_args)
+
+bench-all: build ## compare every backend, interleaved in one run
+	@$(LARS) bench all $(bench_args)
+
+up: build ## the whole system on this machine: make up BACKEND=epoll; UP_FLAGS takes any flag
+	@$(LARS) up --backend $(BACKEND) $(UP_FLAGS)
+
+proto: ## generate system/larspb (needs protoc)
+	$(GO) generate ./system/larspb
+
+clean: ## remove what was built or measured
+	rm -rf bin out

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// bans says which imports a folder may not have, and why. A folder stands for
+// everything below it; tests are exempt, since they bring the parts together.
+var bans = []struct {
+	folder string
+	banned []string
+	why    string
+}{
+	{
+		"reactor",
+		[]string{"lars/backends", "lars/bench", "lars/system", "lars/simulator", "lars/internal"},
+		"reactor is a public library: it knows no backend and none of its users",
+	},
+	{
+		"reactor/frame",
+		[]string{"lars/", "net", "time", "os"},
+		"the codec is pure",
+	},
+	{
+		"reactor/timer",
+		[]string{"lars/", "net", "os"},
+		"timers take now as an argument",
+	},
+	{
+		"reactor/driver",
+		[]string{"net/http", "lars/reactor/frame"},
+		"a backend moves bytes: it knows neither frames nor messages",
+	},
+	{
+		"backends/epoll",
+		[]string{"net/http", "lars/backends", "github.com/"},
+		"our own backend stands on system calls alone",
+	},
+	{
+		"backends/std",
+		[]string{"github.com/", "lars/backends/epoll", "lars/backends/netpoll", "lars/backends/evio"},
+		"a backend knows the seam and its one library",
+	},
+	{
+		"backends/netpoll",
+		[]string{"github.com/tidwall/", "lars/backends/epoll", "lars/backends/evio"},
+		"a backend knows the seam and its one library",
+	},
+	{
+		"backends/evio",
+		[]string{"github.com/cloudwego/", "lars/backends/epoll", "lars/backends/netpoll"},
+		"a backend knows the seam and its one library",
+	},
+	{
+		"bench",
+		[]string{"lars/backends"},
+		"the lab measures backends from outside; only main.go names them",
+	},
+	{
+		"bench/load",
+		[]string{"lars/backends", "lars/reactor/driver", "net/http"},
+		"the generator has its own sockets, never those under test",
+	},
+	{
+		"bench/pace",
+		[]string{"lars/", "net"},
+		"schedules are pure",
+	},
+	{
+		"bench/stats",
+		[]string{"lars/", "net", "os", "time"},
+		"statistics are pure",
+	},
+	{
+		"system/balance",
+		[]string{"net", "os", "database/", "google.golang.org/", "lars/reactor", "lars/system/larspb", "lars/system/store"},
+		"decisions are pure: now comes in, effects go out",
+	},
+	{
+		"system/route",
+		[]string{"net", "os", "database/", "google.golang.org/", "lars/reactor", "lars/system/larspb", "lars/system/store"},
+		"decisions are pure: now comes in, effects go out",
+	},
+	{
+		"system/tally",
+		[]string{"net", "os", "database/", "google.golang.org/", "lars/reactor", "lars/system/larspb", "lars/system/store"},
+		"decisions are pure: now comes in, effects go out",
+	},
+	{
+		"internal",
+		[]string{"lars/reactor", "lars/backends", "lars/bench", "lars/system"},
+		"what all commands share knows none of them",
+	},
+}
+
+func TestImports(t *testing.T) {
+	for _, ban := range bans {
+		if _, err := os.Stat(ban.folder); os.IsNotExist(err) {
+			continue // not built yet
+		}
+		for file, imports := range importsBelow(t, ban.folder) {
+			for _, path := range imports {
+				for _, banned := range ban.banned {
+					hit := path == banned || strings.HasPrefix(path, strings.TrimSuffix(banned, "/")+"/")
+					hit = hit && path != "net/netip" // addresses, no network
+					own := strings.HasPrefix(path, "lars/"+ban.folder)
+					if hit && !own {
+						t.Errorf("%s imports %s: %s", file, path, ban.why)
+					}
+				}
+			}
+		}
+	}
+}
+
+// importsBelow returns the imports of each file that is not a test.
+func importsBelow(t *testing.T, folder string) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			p, _ := strconv.Unquote(spec.Path.Value)
+			all[path] = append(all[path], p)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestPackageComments: every package says what it is for.
+func TestPackageComments(t *testing.T) {
+	commented := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || slices.Contains([]string{"bin", "out", "testdata"}, d.Name())) {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Dir(path)
+		commented[dir] = commented[dir] || f.Doc != nil
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, ok := range commented {
+		if !ok {
+			t.Errorf("package in %s has no package comment", dir)
+		}
+	}
+}
