@@ -86,6 +86,9 @@ const (
 	// pickTries is how often ports are picked before giving up: somebody else
 	// may take one between the pick and the start.
 	pickTries = 5
+	// reviveTries are made with revivePause between them.
+	reviveTries = 5
+	revivePause = 100 * time.Millisecond
 )
 
 // A System is a running system. Its methods are safe from any goroutine.
@@ -131,8 +134,11 @@ func Start(ctx context.Context, cfg Config) (*System, error) {
 			return nil, err
 		}
 		s, err := start(ctx, cfg, ports)
+		// Either the error says so itself, or a service could not listen and the
+		// ports say it now: whoever tried one out may have let it go since.
 		var taken *TakenError
-		if err == nil || try == pickTries || ports == cfg.Ports || !errors.As(ports.check(cfg.IP), &taken) {
+		if err == nil || try == pickTries || ports == cfg.Ports ||
+			!errors.As(err, &taken) && !errors.As(ports.check(cfg.IP), &taken) {
 			return s, err
 		}
 	}
@@ -148,7 +154,7 @@ func start(ctx context.Context, cfg Config, ports Ports) (*System, error) {
 		return nil, err
 	}
 	for _, name := range Services() {
-		if err := s.Revive(ctx, name); err != nil {
+		if err := s.revive(ctx, name); err != nil {
 			s.killAll()
 			return nil, err
 		}
@@ -164,7 +170,23 @@ func (s *System) killAll() {
 }
 
 // Revive starts a service that Kill or Stop has ended, on the ports it had.
+// Somebody who looks for free ports may hold one of them for a moment, so it
+// tries a few times.
 func (s *System) Revive(ctx context.Context, service string) error {
+	for try := 1; ; try++ {
+		err := s.revive(ctx, service)
+		if err == nil || try == reviveTries {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(revivePause):
+		}
+	}
+}
+
+func (s *System) revive(ctx context.Context, service string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done {
