@@ -8,6 +8,7 @@
 package stats
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -61,4 +62,14 @@ func walsh(xs []float64) []float64 {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// ascending is the order of the indices of xs by value.
+func ascending(xs []float64) []int {
+	order := make([]int, len(xs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(xs[a], xs[b]) })
+	return order
 }
