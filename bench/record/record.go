@@ -25,7 +25,7 @@ const Schema = "lars.bench.run/v1"
 type Run struct {
 	Schema     string   `json:"schema"`
 	ID         string   `json:"id"`
-	Kind       string   `json:"kind"`   // "single" or "compare"
+	Kind       string   `json:"kind"`   // "single", "compare" or "capacity"
 	Status     string   `json:"status"` // "valid", "degraded" or "invalid"
 	Reasons    []Reason `json:"reasons"`
 	Notes      []string `json:"notes,omitempty"` // said before the run
@@ -105,6 +105,7 @@ type Arm struct {
 	Rounds   []RoundInfo `json:"rounds"`
 	Idle     *Idle       `json:"idle,omitempty"`
 	Syscalls *Syscalls   `json:"syscalls,omitempty"`
+	Sweep    *Sweep      `json:"sweep,omitempty"`
 }
 
 // Metric is one figure of an arm over its rounds.
@@ -215,6 +216,48 @@ type Syscalls struct {
 	Total      int64   `json:"total"`
 	PerRequest float64 `json:"per_request"`
 	Tool       string  `json:"tool"`
+}
+
+// Sweep is the search for the highest rate at which an arm meets an objective.
+// The answer is a bracket: at Low it was confirmed to meet it, at High not to.
+type Sweep struct {
+	SLO SLO `json:"slo"`
+	// Points are the rates that were tried, each with all its windows, by
+	// direction and rate.
+	Points     []SweepPoint `json:"points"`
+	Low        float64      `json:"low"`            // requests per second; 0: none met it
+	High       float64      `json:"high,omitempty"` // 0: none failed, up to the limit of the search
+	Confidence float64      `json:"confidence"`     // that the bracket holds the answer; 0: not confirmed
+	// Notes say what a reader should know: hysteresis, a limit that was hit.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// SLO is an objective: of the responses to all requests that were due, a share
+// of Percentile has to come within the limit.
+type SLO struct {
+	Percentile float64 `json:"percentile"` // in percent: 99.9
+	LimitNS    int64   `json:"limit_ns"`
+}
+
+// Directions of a SweepPoint: approached from below, or from above.
+const (
+	DirectionUp   = "up"
+	DirectionDown = "down"
+)
+
+// SweepPoint is one rate. Latencies are of all its windows together, of
+// responses from the time due; absent where too few requests support them.
+type SweepPoint struct {
+	Rate      float64 `json:"rate"`     // offered, requests per second
+	Achieved  float64 `json:"achieved"` // answered in the windows, requests per second
+	Pass      bool    `json:"pass"`     // by the majority of windows
+	Windows   int     `json:"windows"`
+	Passed    int     `json:"passed"` // windows that met the objective
+	P50NS     int64   `json:"p50_ns,omitempty"`
+	P99NS     int64   `json:"p99_ns,omitempty"`
+	P999NS    int64   `json:"p999_ns,omitempty"`
+	SLONS     int64   `json:"slo_ns,omitempty"` // at the objective's percentile
+	Direction string  `json:"direction"`
 }
 
 // Slice is an interval of a run, for the log and the time series.

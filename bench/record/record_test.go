@@ -64,6 +64,10 @@ func sample(t testing.TB) *Bundle {
 			}},
 			Idle:     &Idle{10000, 1, 2, 0.1, []float64{0.1, 0.2}},
 			Syscalls: &Syscalls{5, 2.5, "perf"},
+			Sweep: &Sweep{
+				SLO: SLO{99, 5e6}, Low: 100, High: 110, Confidence: 0.9, Notes: []string{"note"},
+				Points: []SweepPoint{{100, 99.9, true, 3, 2, 1, 2, 3, 4, DirectionUp}},
+			},
 		}},
 	}
 	return b
@@ -179,6 +183,9 @@ func TestRefuses(t *testing.T) {
 		{"time", edit(`"started":"2026`, `"started":"x2026`), ErrBroken, "started"},
 		{"name with a path", edit(`"name":"epoll"`, `"name":"../epoll"`), ErrBroken, "arms.name"},
 		{"round", edit(`"rounds":1`, `"rounds":0`), ErrBroken, "design.rounds"},
+		{"sweep bracket", edit(`"low":100,"high":110`, `"low":120,"high":110`), ErrBroken, "sweep.low"},
+		{"sweep objective", edit(`"limit_ns":5000000`, `"limit_ns":0`), ErrBroken, "sweep.slo"},
+		{"sweep point", edit(`"direction":"up"`, `"direction":"left"`), ErrBroken, "sweep.points"},
 		{"baseline", edit(`"baseline":"epoll"`, `"baseline":"std"`), ErrBroken, "design.baseline"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

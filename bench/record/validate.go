@@ -18,7 +18,7 @@ func (r *Run) Validate() error {
 		field string
 	}{
 		{r.ID != "", "id"},
-		{oneOf(r.Kind, "single", "compare"), "kind"},
+		{oneOf(r.Kind, "single", "compare", "capacity"), "kind"},
 		{oneOf(r.Status, "valid", "degraded", "invalid"), "status"},
 		{isTime(r.Started), "started"},
 		{r.DurationNS >= 0, "duration_ns"},
@@ -81,9 +81,32 @@ func (a *Arm) validate(rounds int) error {
 			return fmt.Errorf("arm %s: %w", a.Name, broken("latency"))
 		}
 	}
+	if err := a.Sweep.validate(); err != nil {
+		return fmt.Errorf("arm %s: %w", a.Name, err)
+	}
 	for _, round := range a.Rounds {
 		if round.Round < 0 || round.Round >= rounds || !isTime(round.Started) {
 			return fmt.Errorf("arm %s: %w", a.Name, broken("rounds"))
+		}
+	}
+	return nil
+}
+
+func (s *Sweep) validate() error {
+	if s == nil {
+		return nil
+	}
+	switch {
+	case !(s.SLO.Percentile > 0 && s.SLO.Percentile < 100) || s.SLO.LimitNS <= 0:
+		return broken("sweep.slo")
+	case s.Low < 0 || s.High < 0 || s.High > 0 && s.Low > s.High:
+		return broken("sweep.low")
+	case s.Confidence < 0 || s.Confidence > 1:
+		return broken("sweep.confidence")
+	}
+	for _, p := range s.Points {
+		if p.Rate <= 0 || p.Achieved < 0 || p.Passed < 0 || p.Passed > p.Windows || !oneOf(p.Direction, DirectionUp, DirectionDown) {
+			return broken("sweep.points")
 		}
 	}
 	return nil
