@@ -75,6 +75,11 @@ var bans = []struct {
 		"schedules are pure",
 	},
 	{
+		"bench/refs",
+		[]string{"lars/"},
+		"a commit is built by git and go alone",
+	},
+	{
 		"bench/stats",
 		[]string{"lars/", "net", "os", "time"},
 		"statistics are pure",
