@@ -37,6 +37,8 @@ type Run struct {
 	Scenario   Scenario `json:"scenario"`
 	Design     Design   `json:"design"`
 	Arms       []Arm    `json:"arms"`
+	// Comparison is of two arms that were measured as a pair.
+	Comparison *Comparison `json:"comparison,omitempty"`
 }
 
 // Reason is one thing that speaks against the run.
@@ -106,6 +108,8 @@ type Arm struct {
 	Idle     *Idle       `json:"idle,omitempty"`
 	Syscalls *Syscalls   `json:"syscalls,omitempty"`
 	Sweep    *Sweep      `json:"sweep,omitempty"`
+	// Stages are where the time of a request went, in their order.
+	Stages []StageTime `json:"stages,omitempty"`
 }
 
 // Metric is one figure of an arm over its rounds.

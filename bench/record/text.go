@@ -21,6 +21,9 @@ func benchText(r *Run) []byte {
 	for _, m := range units(r) {
 		fmt.Fprintf(&out, "Unit %s better=%s\n", m.benchUnit(), m.Better)
 	}
+	if r.Comparison != nil {
+		out.WriteString("Unit ratio better=lower\n")
+	}
 	for _, a := range r.Arms {
 		for _, round := range a.Rounds {
 			fmt.Fprintf(&out, "%s\t%d", benchName(r, a.Name), max(1, round.Counts["completed"]))
@@ -32,7 +35,27 @@ func benchText(r *Run) []byte {
 			out.WriteString("\n")
 		}
 	}
+	pairText(&out, r)
 	return out.Bytes()
+}
+
+// pairText is one line for each epoch and metric of a comparison: what benchstat
+// cannot know by itself is which samples were taken in the same seconds. Ratios
+// of metrics of which more is better are turned over, so that lower is better.
+func pairText(out *bytes.Buffer, r *Run) {
+	c := r.Comparison
+	if c == nil {
+		return
+	}
+	for _, m := range c.Metrics {
+		for _, e := range m.Ratios {
+			ratio := e.Ratio
+			if m.Better == "higher" {
+				ratio = 1 / ratio
+			}
+			fmt.Fprintf(out, "BenchmarkPair/metric=%s/design=%s/base=%s/judged=%s\t1\t%s ratio\n", m.Name, c.Design, c.A, c.B, strconv.FormatFloat(ratio, 'f', 6, 64))
+		}
+	}
 }
 
 // shortFloat keeps what means something: no float has more than six good digits

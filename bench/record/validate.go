@@ -43,7 +43,7 @@ func (r *Run) Validate() error {
 	if r.Design.Baseline != "" && r.Arm(r.Design.Baseline) == nil {
 		return broken("design.baseline")
 	}
-	return nil
+	return r.validateComparison()
 }
 
 func broken(field string) error {
@@ -83,6 +83,11 @@ func (a *Arm) validate(rounds int) error {
 	}
 	if err := a.Sweep.validate(); err != nil {
 		return fmt.Errorf("arm %s: %w", a.Name, err)
+	}
+	for i := range a.Stages {
+		if err := a.Stages[i].validate(); err != nil {
+			return fmt.Errorf("arm %s: %w", a.Name, err)
+		}
 	}
 	for _, round := range a.Rounds {
 		if round.Round < 0 || round.Round >= rounds || !isTime(round.Started) {
