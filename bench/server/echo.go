@@ -37,6 +37,7 @@ type options struct {
 	reusePort bool
 	bodyMax   int
 	config    string
+	inject    string
 }
 
 // Commands are the subcommands of "lars serve". open finds a backend by name.
@@ -62,11 +63,17 @@ func echo(ctx context.Context, stdout io.Writer, args []string, open func(string
 	if err != nil {
 		return cli.Usagef("lars serve echo: %v", err)
 	}
+	slow, err := parseInjection(o.inject)
+	if err != nil {
+		return cli.Usagef("lars serve echo: %v", err)
+	}
+	handler, stopSlow := slow(func(q *reactor.Request) { _ = q.Reply(q.ID, q.Body) })
+	defer stopSlow()
 	r, err := reactor.Open(d, reactor.Config{Loops: o.threadNum})
 	if err != nil {
 		return err
 	}
-	addr, err := listen(r, o)
+	addr, err := listen(r, o, handler)
 	if err != nil {
 		r.Close()
 		return cli.Exit(cli.ExitUsage, err)
@@ -92,6 +99,7 @@ func parse(stdout io.Writer, args, names []string) (o options, done bool, err er
 	f.BoolVar(&o.udp, "udp", false, "UDP instead of TCP")
 	f.BoolVar(&o.reusePort, "reuseport", false, "a listening socket for each loop (SO_REUSEPORT)")
 	f.IntVar(&o.bodyMax, "body-max", 0, "largest message body in `bytes` (0: 65527)")
+	f.StringVar(&o.inject, "inject", "", injectHelp)
 	f.StringVar(&o.config, "config", "", "configuration `file` with a [reactor] section")
 	s := keys(&o)
 	s.Flags(f.FlagSet)
@@ -120,9 +128,9 @@ func keys(o *options) *conf.Set {
 }
 
 // listen opens the echo and returns its address.
-func listen(r *reactor.Reactor, o options) (fmt.Stringer, error) {
+func listen(r *reactor.Reactor, o options, handler reactor.HandlerFunc) (fmt.Stringer, error) {
 	router := reactor.NewRouter()
-	router.Handle(1, func(q *reactor.Request) { _ = q.Reply(q.ID, q.Body) }, nil)
+	router.Handle(1, handler, nil)
 	if !o.udp {
 		e := reactor.Endpoint{Router: router, BodyBytesMax: o.bodyMax}
 		s, err := r.Listen(o.listen, reactor.ServerConfig{Endpoint: e, ConnsMax: o.maxConn, ReusePort: o.reusePort})
