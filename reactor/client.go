@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,7 @@ type Client struct {
 	r      *Reactor
 	loop   *Loop
 	end    *endpoint
+	id     uint64 // in the order of their making
 	state  atomic.Int32
 	conn   atomic.Pointer[Conn]
 
@@ -116,12 +118,12 @@ func (r *Reactor) Dial(c ClientConfig, addrs ...string) (*Client, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	cl := &Client{config: c, addrs: addrs, r: r, loop: l, end: end}
+	cl := &Client{config: c, addrs: addrs, r: r, loop: l, end: end, id: r.ids.Add(1)}
 	seed := r.config.Seed
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	cl.random = rand.New(rand.NewPCG(seed, r.ids.Add(1)))
+	cl.random = rand.New(rand.NewPCG(seed, cl.id))
 	end.closed = cl.lost
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,6 +133,8 @@ func (r *Reactor) Dial(c ClientConfig, addrs ...string) (*Client, error) {
 	r.clients[cl] = struct{}{}
 	return cl, nil
 }
+
+func (c *Client) compare(other *Client) int { return cmp.Compare(c.id, other.id) }
 
 // State of the client now.
 func (c *Client) State() State { return State(c.state.Load()) }

@@ -16,6 +16,7 @@ var (
 	ErrBusy          = errors.New("queue is full")
 	ErrSlowPeer      = errors.New("peer does not take its output")
 	ErrIdle          = errors.New("connection was idle too long")
+	ErrStuck         = errors.New("virtual time: nothing is left to happen")
 	ErrPartial       = errors.New("frame was not completed in time")
 )
 

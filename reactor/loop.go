@@ -124,6 +124,12 @@ func (t *Timer) Stop() {
 // then. done may be nil; it does not run once the reactor is closed. A connection that done uses may be gone by then: its
 // methods then return ErrClosed.
 func (l *Loop) Offload(work, done func()) error {
+	if v, ok := l.d.(driver.Offloader); ok {
+		if l.r.closing.Load() || !v.Offload(work, done) {
+			return ErrReactorClosed
+		}
+		return nil
+	}
 	err := l.r.workers.submit(func() {
 		work()
 		if done != nil {

@@ -25,7 +25,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -134,6 +136,33 @@ func (r *Reactor) PostAll(f func(*Loop)) {
 	}
 }
 
+// Await waits for c, to be closed or to bring a value, or until ctx ends, whose
+// error it then returns. On a backend in virtual time, where nothing happens by
+// itself, it makes happen what is to happen meanwhile, and returns ErrStuck when
+// nothing is left. Never call it on a loop.
+func (r *Reactor) Await(ctx context.Context, c <-chan struct{}) error {
+	v, virtual := r.engine.(driver.Stepper)
+	for virtual {
+		select {
+		case <-c:
+			return nil
+		default:
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !v.Step() {
+			return ErrStuck
+		}
+	}
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // pick returns the loop that a configuration names: 0 leaves the choice to the
 // reactor, n is loop n-1.
 func (r *Reactor) pick(n int) (*Loop, error) {
@@ -159,13 +188,9 @@ func (r *Reactor) Shutdown(ctx context.Context) error {
 		}
 	})
 	r.checkDrained()
-	var late error
-	select {
-	case <-r.drained:
-	case <-ctx.Done():
-		if r.live.Load() > 0 {
-			late = ctx.Err()
-		}
+	late := r.Await(ctx, r.drained)
+	if r.live.Load() == 0 {
+		late = nil
 	}
 	// What is to be aborted is aborted promptly, but Offload's work is the
 	// user's and may take its time; it was asked to finish before.
@@ -188,10 +213,10 @@ func (r *Reactor) stopOpening() {
 	defer r.mu.Unlock()
 	r.closing.Store(true)
 	r.stop()
-	for s := range r.servers {
+	for _, s := range slices.SortedFunc(maps.Keys(r.servers), (*Server).compare) {
 		_ = s.ln.Close()
 	}
-	for c := range r.clients {
+	for _, c := range slices.SortedFunc(maps.Keys(r.clients), (*Client).compare) {
 		c.loop.Post(c.stop)
 	}
 }

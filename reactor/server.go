@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -23,6 +24,7 @@ type ServerConfig struct {
 // A Server accepts connections.
 type Server struct {
 	r    *Reactor
+	id   uint64 // in the order of their making
 	end  *endpoint
 	ln   driver.Listener
 	once sync.Once
@@ -39,7 +41,7 @@ func (r *Reactor) Listen(addr string, c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{r: r, end: end}
+	s := &Server{r: r, end: end, id: r.ids.Add(1)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closing.Load() {
@@ -53,6 +55,8 @@ func (r *Reactor) Listen(addr string, c ServerConfig) (*Server, error) {
 	r.servers[s] = struct{}{}
 	return s, nil
 }
+
+func (s *Server) compare(other *Server) int { return cmp.Compare(s.id, other.id) }
 
 // Addr is the address that the server is bound to.
 func (s *Server) Addr() netip.AddrPort { return s.ln.Addr() }

@@ -99,11 +99,19 @@ func (s *Service) open() error {
 // on runs f on a loop and waits for it. So what a client's hooks use is in
 // place before the first of them runs.
 func (s *Service) on(l *reactor.Loop, f func() error) error {
-	result := make(chan error, 1)
-	if !l.Post(func() { result <- f() }) {
+	done := make(chan struct{})
+	var err error
+	posted := l.Post(func() {
+		defer close(done)
+		err = f()
+	})
+	if !posted {
 		return reactor.ErrReactorClosed
 	}
-	return <-result
+	if stuck := s.reactor.Await(context.Background(), done); stuck != nil {
+		return stuck
+	}
+	return err
 }
 
 func (s *Service) listen(i int, sh *shard) (err error) {
@@ -152,13 +160,13 @@ func (s *Service) load() error {
 		}
 	}
 	s.config.Log.Info("routes are loaded from disk", "file", s.config.RoutesFile,
-		"modules", len(routes), "age", time.Since(agreed).Round(time.Second))
+		"modules", len(routes), "age", s.config.Wall().Sub(agreed).Round(time.Second))
 	return nil
 }
 
 // save writes the routes file when that is due, on a worker.
 func (s *Service) save() {
-	now := time.Now()
+	now := s.config.Wall()
 	if !s.keeper.due(now, s.dns.heard.Load() == connectedNow) {
 		return
 	}
@@ -211,9 +219,9 @@ func (s *Service) close(ctx context.Context) error {
 	s.dns.close()
 	s.reporter.close()
 	if err == nil && s.reporter.client != nil {
-		err = wait(ctx, s.reporter.closed)
+		err = s.reactor.Await(ctx, s.reporter.closed)
 	}
-	if now := time.Now(); s.keeper.due(now, s.dns.heard.Load() == connectedNow) {
+	if now := s.config.Wall(); s.keeper.due(now, s.dns.heard.Load() == connectedNow) {
 		err = errors.Join(err, s.saveNow(now))
 	}
 	return err
@@ -229,7 +237,7 @@ func (s *Service) eachDone(ctx context.Context, f func(sh *shard, done func())) 
 		}
 	}
 	for range s.shards {
-		if err := wait(ctx, all); err != nil {
+		if err := s.reactor.Await(ctx, all); err != nil {
 			return err
 		}
 	}
@@ -246,13 +254,4 @@ func (s *shard) stop(done func()) {
 		s.socket.Close()
 	}
 	done()
-}
-
-func wait(ctx context.Context, c <-chan struct{}) error {
-	select {
-	case <-c:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

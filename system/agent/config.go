@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
@@ -74,6 +75,13 @@ type Config struct {
 
 	// Log takes what an operator should know. nil: nothing is logged.
 	Log *slog.Logger
+
+	// Wall is the clock of the times that others read: in reports and in the
+	// routes file. No decision depends on it. nil means time.Now.
+	Wall func() time.Time
+	// Seed of the boot ids and of the jitter, for runs that repeat; two runs of
+	// an agent must not share one. 0 picks one.
+	Seed uint64
 }
 
 // A Peer is a server of the agent, possibly with several instances, of which
@@ -232,6 +240,12 @@ func (c Config) resolve() (Config, error) {
 	c.IP = cmp.Or(c.IP, "127.0.0.1")
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
 	}
 	if _, err := netip.ParseAddr(c.IP); err != nil {
 		return c, fmt.Errorf("agent: listen on %q: not an IP address", c.IP)

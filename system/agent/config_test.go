@@ -3,6 +3,7 @@ package agent
 import (
 	"flag"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ func TestShippedConfigurationIsTheDefault(t *testing.T) {
 	if err := file.Keys().Load("../conf/lars_lb_agent.conf"); err != nil {
 		t.Fatal(err)
 	}
-	if def != file {
+	if !reflect.DeepEqual(def, file) {
 		t.Errorf("the file says\n%+v\nthe defaults are\n%+v", file, def)
 	}
 	if _, err := def.resolve(); err != nil {

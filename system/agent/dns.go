@@ -90,7 +90,7 @@ func (d *dns) onState(s reactor.State, addr string, err error) {
 		d.service.each(func(sh *shard) { sh.pullAll(number) })
 	case d.up:
 		d.up = false
-		d.heard.Store(time.Now().UnixNano())
+		d.heard.Store(d.service.config.Wall().UnixNano())
 	}
 }
 

@@ -1,9 +1,6 @@
 package agent
 
 import (
-	"math/rand/v2"
-	"time"
-
 	"lars/reactor/frame"
 	"lars/system/route"
 	"lars/system/tally"
@@ -51,7 +48,7 @@ func (o *outbox) init(s *shard) (err error) {
 		return nil
 	}
 	o.sent = tally.NewSent(tally.SentConfig{BytesMax: c.SentBytesMax / wire.AgentPorts})
-	o.tally, err = tally.New(tally.Config{Boot: rand.Uint64() | 1, BytesMax: c.TallyBytesMax / wire.AgentPorts})
+	o.tally, err = tally.New(tally.Config{Boot: s.random.Uint64() | 1, BytesMax: c.TallyBytesMax / wire.AgentPorts})
 	return err
 }
 
@@ -146,7 +143,7 @@ func (o *outbox) encode(r *tally.Report) {
 	q := &o.request
 	*q = wire.ReportStatusRequest{
 		ModID: r.Module.ModID, CmdID: r.Module.CmdID, Caller: int32(o.shard.service.caller),
-		TS: uint32(time.Now().Unix()), Boot: r.Boot, Number: r.Number, Results: q.Results[:0],
+		TS: uint32(o.shard.service.config.Wall().Unix()), Boot: r.Boot, Number: r.Number, Results: q.Results[:0],
 	}
 	for _, x := range r.Results {
 		q.Results = append(q.Results, wire.HostCallResult{

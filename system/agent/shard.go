@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"lars/reactor"
@@ -26,6 +27,7 @@ type shard struct {
 	gauge  gauges   // read from anywhere
 	logged int      // lines that this second still has room for
 	resync int      // number of the last one that began
+	random *rand.Rand
 
 	// Messages are decoded to and encoded from here.
 	hostRequest  wire.GetHostRequest
@@ -44,7 +46,8 @@ func newShard(s *Service, index int, loop *reactor.Loop) (*shard, error) {
 	c := s.config
 	sh := &shard{
 		service: s, index: index, loop: loop, logged: linesPerSecondMax,
-		table: newTable(c.ModulesMax/wire.AgentPorts, c.UnknownMax/wire.AgentPorts),
+		table:  newTable(c.ModulesMax/wire.AgentPorts, c.UnknownMax/wire.AgentPorts),
+		random: rand.New(rand.NewPCG(c.Seed, uint64(index))),
 	}
 	sh.inbox.drain = sh.readInbox
 	return sh, sh.out.init(sh)
@@ -280,7 +283,7 @@ func (s *shard) second() {
 	now := s.loop.Now()
 	s.logged = linesPerSecondMax
 	s.table.expire(now - unknownKeep*s.service.config.NegativeTTL)
-	for _, m := range s.table.modules {
+	for _, m := range s.table.all {
 		if m.lb != nil {
 			for _, c := range m.lb.Tick(now).Changes {
 				s.moved(m, c)

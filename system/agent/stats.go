@@ -89,7 +89,7 @@ type Stats struct {
 func (s *Service) Stats() Stats {
 	st := Stats{
 		Counts: map[string]uint64{}, DNS: s.dns.state(), Reporter: s.reporter.state(),
-		RoutesAge: s.dns.age(time.Now()), Saved: s.keeper.savedAt(),
+		RoutesAge: s.dns.age(s.config.Wall()), Saved: s.keeper.savedAt(),
 	}
 	all := []*counters{&s.dns.count, &s.reporter.count, &s.keeper.count}
 	for _, sh := range s.shards {

@@ -20,6 +20,7 @@ type module struct {
 	// overloaded hosts, as far as reports have shown.
 	overloaded int
 	fromDisk   bool
+	at         int // in table.all
 
 	// Without a route: neighbours in the list of such modules, and when it was
 	// asked for.
@@ -34,6 +35,7 @@ const unknownKeep = 10
 // table holds the modules of one shard. Only on the shard's loop.
 type table struct {
 	modules    map[uint64]*module
+	all        []*module // the same, in an order that a run repeats
 	modulesMax int
 	// The modules without a route, the one not asked for longest first.
 	oldest, newest *module
@@ -56,7 +58,8 @@ func (t *table) add(now time.Duration, name route.Module) *module {
 	if len(t.modules) >= t.modulesMax || t.unknown >= t.unknownMax {
 		return nil
 	}
-	m := &module{name: name, asked: now}
+	m := &module{name: name, asked: now, at: len(t.all)}
+	t.all = append(t.all, m)
 	t.modules[key(name.ModID, name.CmdID)] = m
 	t.link(m)
 	return m
@@ -76,8 +79,17 @@ func (t *table) expire(since time.Duration) {
 	for t.oldest != nil && t.oldest.asked < since {
 		m := t.oldest
 		t.unlink(m)
-		delete(t.modules, key(m.name.ModID, m.name.CmdID))
+		t.remove(m)
 	}
+}
+
+func (t *table) remove(m *module) {
+	delete(t.modules, key(m.name.ModID, m.name.CmdID))
+	end := len(t.all) - 1
+	last := t.all[end]
+	t.all[m.at], t.all[end] = last, nil
+	last.at = m.at
+	t.all = t.all[:end]
 }
 
 // link puts a module without a route at the end of their list.

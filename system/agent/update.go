@@ -2,7 +2,7 @@ package agent
 
 import (
 	"errors"
-	"math/rand/v2"
+	"slices"
 	"time"
 
 	"lars/reactor"
@@ -122,10 +122,7 @@ const pullSteps = 50
 func (s *shard) pullAll(number int) {
 	s.resync = number
 	s.count.add(Resyncs)
-	all := make([]*module, 0, len(s.table.modules))
-	for _, m := range s.table.modules {
-		all = append(all, m)
-	}
+	all := slices.Clone(s.table.all)
 	s.pullSome(number, all, max(pullsAtOnce, (len(all)+pullSteps-1)/pullSteps))
 }
 
@@ -147,12 +144,12 @@ func (s *shard) pullSome(number int, rest []*module, step int) {
 		rest = rest[1:]
 	}
 	if len(rest) > 0 {
-		pause := jitter(s.service.config.PullSpread / pullSteps)
+		pause := s.jitter(s.service.config.PullSpread / pullSteps)
 		s.loop.After(pause, func() { s.pullSome(number, rest, step) })
 	}
 }
 
 // jitter draws from half of d to one and a half.
-func jitter(d time.Duration) time.Duration {
-	return d/2 + time.Duration(rand.Int64N(int64(d)+1))
+func (s *shard) jitter(d time.Duration) time.Duration {
+	return d/2 + time.Duration(s.random.Int64N(int64(d)+1))
 }
