@@ -80,6 +80,13 @@ type Scenario struct {
 	WarmupNS     int64   `json:"warmup_ns"`
 	DurationNS   int64   `json:"duration_ns"` // measured, of each round
 	TimeoutNS    int64   `json:"timeout_ns"`
+	// Of a scenario file: what the requests are, as Name is then the file's.
+	// A shipped file has no folder; Changed are flags that overruled it.
+	Workload string   `json:"workload,omitempty"`
+	File     string   `json:"file,omitempty"`
+	SHA256   string   `json:"sha256,omitempty"`
+	Text     string   `json:"text,omitempty"`
+	Changed  []string `json:"changed,omitempty"`
 }
 
 // Design is how the arms were measured.
@@ -110,6 +117,8 @@ type Arm struct {
 	Sweep    *Sweep      `json:"sweep,omitempty"`
 	// Stages are where the time of a request went, in their order.
 	Stages []StageTime `json:"stages,omitempty"`
+
+	Correctness *Correctness `json:"correctness,omitempty"`
 }
 
 // Metric is one figure of an arm over its rounds.
@@ -123,12 +132,34 @@ type Metric struct {
 	Samples []Sample `json:"samples"`
 	// Ratio to the baseline arm, over the rounds that both have.
 	Ratio *Ratio `json:"ratio,omitempty"`
+	// Low and High are the interval of Value: of one round by order statistics
+	// of its requests, of six or more by those of the rounds; else absent.
+	Low  *float64 `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
+	// Censored: the true value is above Value, by an unknown amount, because
+	// too many requests were given up.
+	Censored bool `json:"censored,omitempty"`
 }
 
 // Sample is a figure of one round.
 type Sample struct {
-	Round int     `json:"round"`
-	Value float64 `json:"value"`
+	Round    int     `json:"round"`
+	Value    float64 `json:"value"`
+	Censored bool    `json:"censored,omitempty"` // the true value is above
+}
+
+// Correctness is what the oracle of a workload found, over all rounds of an arm
+// and their warm-up. A violation makes the run invalid.
+type Correctness struct {
+	Sent  int64 `json:"sent"`  // requests; of a workload with a store the results in them
+	Acked int64 `json:"acked"` // answered rightly; of what has no answer: counted by the server
+	// Stored is what was found in the store after the server's end; nil
+	// without a store.
+	Stored      *int64   `json:"stored,omitempty"`
+	Lost        int64    `json:"lost"` // sent and never heard of; on UDP no violation
+	Duplicated  int64    `json:"duplicated"`
+	StaleRoutes int64    `json:"stale_routes"` // older than one that the same connection had had
+	Violations  []string `json:"violations"`
 }
 
 // Ratio compares an arm with the baseline. Without enough rounds there is no
@@ -162,7 +193,8 @@ type Percentile struct {
 	NS       int64   `json:"ns"`
 	LowNS    int64   `json:"low_ns"`
 	HighNS   int64   `json:"high_ns"`
-	Censored bool    `json:"censored,omitempty"` // the true value is above ns
+	Censored bool    `json:"censored,omitempty"`  // the true value is above ns
+	HighOpen bool    `json:"high_open,omitempty"` // and the upper bound above high_ns
 }
 
 // RoundInfo is one round of an arm.

@@ -20,7 +20,7 @@ var began = time.Date(2026, 11, 20, 12, 0, 0, 750e6, time.UTC)
 // sample is a made-up result with every field set.
 func sample(t testing.TB) *Bundle {
 	t.Helper()
-	low, high := 1.02, 1.09
+	low, high, stored := 1.02, 1.09, int64(2)
 	h := hist.New()
 	rng := rand.New(rand.NewPCG(1, 1))
 	b := &Bundle{Hists: map[string]map[string]*hist.Recorder{"epoll": {StageResponse: h}}}
@@ -47,23 +47,26 @@ func sample(t testing.TB) *Bundle {
 		Machine: Machine{"0123", "linux", "amd64", "cpu", 2, "6.18", "tsc"},
 		Scenario: Scenario{
 			Name: "echo", Network: "tcp", Mode: "closed", Conns: 100, Depth: 1, RequestBytes: 28, Seed: 1, WarmupNS: 1e9, DurationNS: 3e9, TimeoutNS: 1e10,
+			Workload: "echo", File: "echo.yaml", SHA256: sum([]byte("name: echo\n")), Text: "name: echo\n", Changed: []string{"--conns"},
 		},
 		Design: Design{1, 1, 1, true, []int{0}, []int{1}, "epoll", 0.95},
 		Arms: []Arm{{
 			Name: "epoll", Backend: "epoll", Module: "m@v1", StandIns: []string{"UDP by std"}, Command: []string{"lars", "serve"}, Address: "127.0.0.1:1",
 			Metrics: []Metric{
-				{"throughput", "req/s", "higher", 5000, 1, []Sample{{0, 5000.123456}}, &Ratio{1.05, &low, &high, 0.98, 7}},
-				{"server_cpu", "ns/op", "lower", 5123, 1, []Sample{{0, 5123}}, nil},
-				{"switches", "switches/op", "lower", 0.5, 0, []Sample{{0, 0.5}}, nil},
+				{Name: "throughput", Unit: "req/s", Better: "higher", Value: 5000, MAD: 1, Samples: []Sample{{Value: 5000.123456}}, Ratio: &Ratio{1.05, &low, &high, 0.98, 7}},
+				{Name: "server_cpu", Unit: "ns/op", Better: "lower", Value: 5123, MAD: 1, Samples: []Sample{{Value: 5123}}, Low: &low, High: &high, Censored: true},
+				{Name: "switches", Unit: "switches/op", Better: "lower", Value: 0.5, Samples: []Sample{{Value: 0.5}}},
+				{Name: "p99", Unit: "ns", Better: "lower", Value: 1e9, Samples: []Sample{{Value: 1e9, Censored: true}}},
 			},
-			Latency: []Latency{{Stage: StageResponse, Count: h.Count(), MinNS: h.Min(), MaxNS: h.Max(), MeanNS: h.Mean(), Percentiles: []Percentile{{99, 1, 1, 2, true}}}},
+			Latency: []Latency{{Stage: StageResponse, Count: h.Count(), MinNS: h.Min(), MaxNS: h.Max(), MeanNS: h.Mean(), Percentiles: []Percentile{{99, 1, 1, 2, true, true}}}},
 			Rounds: []RoundInfo{{
 				Started: began.Format(time.RFC3339Nano), ElapsedNS: 3e9, Counts: map[string]int64{"completed": 15000},
 				Server:    &ServerInfo{1, 2, 3, 4, 5},
 				Generator: GeneratorInfo{1, 0.5, 1, 1, 1, "epoll_pwait2"}, MachineShares: &MachineShares{0.1, 0.2, 0.3, 0.4}, ServerReport: map[string]any{"reads": 5.0},
 			}},
-			Idle:     &Idle{10000, 1, 2, 0.1, []float64{0.1, 0.2}},
-			Syscalls: &Syscalls{5, 2.5, "perf"},
+			Correctness: &Correctness{3, 2, &stored, 1, 1, 1, []string{"a route went back"}},
+			Idle:        &Idle{10000, 1, 2, 0.1, []float64{0.1, 0.2}},
+			Syscalls:    &Syscalls{5, 2.5, "perf"},
 			Sweep: &Sweep{
 				SLO: SLO{99, 5e6}, Low: 100, High: 110, Confidence: 0.9, Notes: []string{"note"},
 				Points: []SweepPoint{{100, 99.9, true, 3, 2, 1, 2, 3, 4, DirectionUp}},
@@ -149,7 +152,8 @@ pkg: lars
 Unit req/s better=higher
 Unit server-cpu-ns/op better=lower
 Unit switches/op better=lower
-BenchmarkEcho/net=tcp/mode=closed/conns=100/depth=1/bytes=28/backend=epoll-1	15000	5000.1235 req/s	5123 server-cpu-ns/op	0.5 switches/op
+Unit p99-ns better=lower
+BenchmarkEcho/scenario=echo/net=tcp/mode=closed/conns=100/depth=1/bytes=28/backend=epoll-1	15000	5000.1235 req/s	5123 server-cpu-ns/op	0.5 switches/op
 `
 	if got := string(benchText(&b.Run)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -183,6 +187,8 @@ func TestRefuses(t *testing.T) {
 		{"time", edit(`"started":"2026`, `"started":"x2026`), ErrBroken, "started"},
 		{"name with a path", edit(`"name":"epoll"`, `"name":"../epoll"`), ErrBroken, "arms.name"},
 		{"round", edit(`"rounds":1`, `"rounds":0`), ErrBroken, "design.rounds"},
+		{"scenario", edit(`"sha256":"`, `"sha256":"0`), ErrBroken, "scenario.sha256"},
+		{"correctness", edit(`"stale_routes":1`, `"stale_routes":-1`), ErrBroken, "correctness"},
 		{"sweep bracket", edit(`"low":100,"high":110`, `"low":120,"high":110`), ErrBroken, "sweep.low"},
 		{"sweep objective", edit(`"limit_ns":5000000`, `"limit_ns":0`), ErrBroken, "sweep.slo"},
 		{"sweep point", edit(`"direction":"up"`, `"direction":"left"`), ErrBroken, "sweep.points"},

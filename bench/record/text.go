@@ -92,7 +92,7 @@ func (m *Metric) benchUnit() string {
 func (m *Metric) at(round int) (float64, bool) {
 	for _, s := range m.Samples {
 		if s.Round == round {
-			return s.Value, true
+			return s.Value, !s.Censored // benchstat knows no "more than"
 		}
 	}
 	return 0, false
@@ -106,8 +106,12 @@ func benchName(r *Run, arm string) string {
 	if s.Mode == "open" {
 		load = fmt.Sprintf("rate=%g/arrivals=%s", s.RateRPS, s.Arrivals)
 	}
-	return fmt.Sprintf("BenchmarkEcho/net=%s/mode=%s/conns=%d/%s/bytes=%d/backend=%s-%d",
-		s.Network, s.Mode, s.Conns, load, s.RequestBytes, arm, max(1, len(r.Design.ServerCPUs)))
+	name := strings.ToUpper(s.Name[:1]) + s.Name[1:]
+	if s.Workload != "" {
+		name = strings.ToUpper(s.Workload[:1]) + s.Workload[1:] + "/scenario=" + s.Name
+	}
+	return fmt.Sprintf("Benchmark%s/net=%s/mode=%s/conns=%d/%s/bytes=%d/backend=%s-%d",
+		name, s.Network, s.Mode, s.Conns, load, s.RequestBytes, arm, max(1, len(r.Design.ServerCPUs)))
 }
 
 // timeSeries is one line for each interval, the warm-up too.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"slices"
@@ -25,6 +26,7 @@ func (r *Run) Validate() error {
 		{r.Tool.Go != "", "tool.go"},
 		{r.Machine.OS != "" && r.Machine.Arch != "" && r.Machine.CPUs > 0, "machine"},
 		{r.Scenario.Name != "" && r.Scenario.Conns > 0 && r.Scenario.DurationNS > 0, "scenario"},
+		{r.Scenario.Text == "" || r.Scenario.SHA256 == sum([]byte(r.Scenario.Text)), "scenario.sha256"},
 		{oneOf(r.Scenario.Network, "tcp", "udp"), "scenario.network"},
 		{oneOf(r.Scenario.Mode, "open", "closed"), "scenario.mode"},
 		{r.Design.Rounds > 0, "design.rounds"},
@@ -51,6 +53,9 @@ func broken(field string) error {
 }
 
 func oneOf(s string, allowed ...string) bool { return slices.Contains(allowed, s) }
+
+// sum is the checksum of a scenario's text.
+func sum(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
 func isTime(s string) bool {
 	_, err := time.Parse(time.RFC3339Nano, s)
@@ -80,6 +85,9 @@ func (a *Arm) validate(rounds int) error {
 		if !oneOf(l.Stage, StageResponse, StageService, StageSendLag) || l.Count < 0 || l.MinNS > l.MaxNS {
 			return fmt.Errorf("arm %s: %w", a.Name, broken("latency"))
 		}
+	}
+	if c := a.Correctness; c != nil && (c.Sent < 0 || c.Acked < 0 || c.Lost < 0 || c.Duplicated < 0 || c.StaleRoutes < 0 || c.Stored != nil && *c.Stored < 0) {
+		return fmt.Errorf("arm %s: %w", a.Name, broken("correctness"))
 	}
 	if err := a.Sweep.validate(); err != nil {
 		return fmt.Errorf("arm %s: %w", a.Name, err)
