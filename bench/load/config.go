@@ -15,6 +15,13 @@ import (
 type Config struct {
 	Network string         // "tcp" (also "") or "udp"
 	Addr    netip.AddrPort // the server: an IPv4 address and port
+	// Rival is a second server, the other arm of a duet (Bulej et al. 2020):
+	// both get the same load in the same seconds, over Conns connections each.
+	// In an open loop every arrival goes to both, in an order that a coin from
+	// Seed decides, and both latencies count from the time it was due; in a
+	// closed loop each has requests in flight of its own. Result.Arms tells
+	// them apart. The zero value: there is none.
+	Rival netip.AddrPort
 	// Workload makes the requests and judges the replies; nil is the Echo
 	// with the original's content.
 	Workload Workload
@@ -77,6 +84,27 @@ func invalid(format string, args ...any) error {
 // Open reports whether c is an open loop.
 func (c *Config) Open() bool { return c.Rate > 0 }
 
+func (c *Config) duet() bool { return c.Rival.IsValid() }
+
+// armsMax is the most servers of one run.
+const armsMax = 2
+
+// arms is the number of servers.
+func (c *Config) arms() int {
+	if c.duet() {
+		return armsMax
+	}
+	return 1
+}
+
+// addr is the server of an arm.
+func (c *Config) addr(arm int) netip.AddrPort {
+	if arm == 0 {
+		return c.Addr
+	}
+	return c.Rival
+}
+
 func (c *Config) udp() bool { return c.Network == "udp" }
 
 // withDefaults fills in what zero means.
@@ -123,10 +151,16 @@ func (c *Config) checkTarget() error {
 	switch {
 	case c.Network != "tcp" && c.Network != "udp":
 		return invalid("network %q: choose tcp or udp", c.Network)
-	case !c.Addr.IsValid() || !c.Addr.Addr().Unmap().Is4():
-		return invalid("server address %v: give an IPv4 address and port, such as 127.0.0.1:7777", c.Addr)
-	case c.Addr.Port() == 0:
-		return invalid("server address %v: the port is 0", c.Addr)
+	case c.duet() && c.Rival == c.Addr:
+		return invalid("both arms of the duet are the server at %v: start two", c.Addr)
+	}
+	for arm := range c.arms() {
+		switch a := c.addr(arm); {
+		case !a.IsValid() || !a.Addr().Unmap().Is4():
+			return invalid("server address %v: give an IPv4 address and port, such as 127.0.0.1:7777", a)
+		case a.Port() == 0:
+			return invalid("server address %v: the port is 0", a)
+		}
 	}
 	return nil
 }
@@ -139,7 +173,7 @@ func (c *Config) checkShape() error {
 		return invalid("rate %v: choose 0 (closed loop) to %g per second", c.Rate, float64(pace.RateMax))
 	case c.Depth < 0 || c.Depth > DepthMax:
 		return invalid("depth %d: choose 1 to %d", c.Depth, DepthMax)
-	case !c.Open() && c.Depth*c.Conns > c.QueueRequestsMax:
+	case !c.Open() && c.arms()*c.Depth*c.Conns > c.QueueRequestsMax:
 		return invalid("%d connections with depth %d: at most %d requests may wait; ask for less, or raise QueueRequestsMax",
 			c.Conns, c.Depth, c.QueueRequestsMax)
 	case !c.Open() && c.Workload.OneWay():

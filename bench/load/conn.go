@@ -11,7 +11,8 @@ import (
 type conn struct {
 	ring
 	fd      int
-	id      int   // over all workers
+	id      int   // over all workers, the same for both arms of a duet
+	arm     uint8 // the server it leads to: an index of group.arms
 	key     int32 // its place in the worker
 	flying  int   // sent and not settled
 	blocked bool  // the socket takes no more: waiting for EPOLLOUT
@@ -42,10 +43,10 @@ func (w *worker) disconnect(c *conn) {
 	if c.dead {
 		return
 	}
-	w.group.Disconnected++
+	w.of(c).Disconnected++
 	w.abandon(c)
 	c.dead = true
-	w.alive--
+	w.alive[c.arm]--
 	unix.Close(c.fd)
 }
 
@@ -61,11 +62,11 @@ func (w *worker) abandon(c *conn) {
 		} else {
 			w.queued--
 		}
-		w.lost++
+		w.lost[c.arm]++
 		if s.due >= w.measureFrom {
-			w.group.Response.Censor()
+			w.of(c).Response.Censor()
 			if s.sent > 0 {
-				w.group.Service.Censor()
+				w.of(c).Service.Censor()
 			}
 		}
 	}
@@ -84,18 +85,18 @@ func (w *worker) expire(now int64) {
 				break
 			}
 			given++
-			w.giveUp(s)
+			w.giveUp(c, s)
 		}
 		w.release(c, given, now)
 	}
 }
 
-func (w *worker) giveUp(s slot) {
+func (w *worker) giveUp(c *conn, s slot) {
 	w.inFlight--
-	w.group.TimedOut++
+	w.of(c).TimedOut++
 	if s.due >= w.measureFrom {
-		w.group.Response.Censor()
-		w.group.Service.Censor()
+		w.of(c).Response.Censor()
+		w.of(c).Service.Censor()
 	}
 }
 

@@ -29,21 +29,42 @@ const bufferBytesUDP = 4 << 20
 // dialer makes all connections of a run.
 type dialer struct {
 	cfg    *Config
+	addr   netip.AddrPort
 	poll   *poller
 	fds    []int // by connection; -1 until it is opened
 	opened int
 	ready  int
 }
 
-// dialAll returns one connected socket for each connection, or an error and
-// none.
-func dialAll(ctx context.Context, c *Config) ([]int, error) {
+// dialArms returns the connected sockets of each arm, or an error and none.
+func dialArms(ctx context.Context, c *Config) ([][]int, error) {
+	var arms [][]int
+	for arm := range c.arms() {
+		fds, err := dialAll(ctx, c, c.addr(arm))
+		if err != nil {
+			closeArms(arms)
+			return nil, err
+		}
+		arms = append(arms, fds)
+	}
+	return arms, nil
+}
+
+func closeArms(arms [][]int) {
+	for _, fds := range arms {
+		closeAll(fds)
+	}
+}
+
+// dialAll returns one connected socket for each connection to a server, or an
+// error and none.
+func dialAll(ctx context.Context, c *Config, addr netip.AddrPort) ([]int, error) {
 	poll, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
 	defer poll.close()
-	d := &dialer{cfg: c, poll: poll, fds: make([]int, c.Conns)}
+	d := &dialer{cfg: c, addr: addr, poll: poll, fds: make([]int, c.Conns)}
 	for i := range d.fds {
 		d.fds[i] = -1
 	}
@@ -78,7 +99,7 @@ func (d *dialer) all(ctx context.Context) error {
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w to %v: %d of %d connections after %v: raise the dial timeout, or ask for fewer",
-				ErrDial, d.cfg.Addr, d.ready, len(d.fds), d.cfg.DialTimeout)
+				ErrDial, d.addr, d.ready, len(d.fds), d.cfg.DialTimeout)
 		}
 		if err := d.await(); err != nil {
 			return err
@@ -102,7 +123,7 @@ func (d *dialer) open(i int) error {
 	if err := d.options(i, fd); err != nil {
 		return d.failed(i, err)
 	}
-	addr := d.cfg.Addr
+	addr := d.addr
 	switch err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().Unmap().As4()}); err {
 	case nil:
 		d.ready++
@@ -122,7 +143,7 @@ func (d *dialer) options(i, fd int) error {
 	} else if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return err
 	}
-	source, ok := sourceAddr(d.cfg.Addr.Addr().Unmap(), i, len(d.fds))
+	source, ok := sourceAddr(d.addr.Addr().Unmap(), i, len(d.fds))
 	if !ok {
 		return nil
 	}
@@ -176,5 +197,5 @@ func (d *dialer) failed(i int, err error) error {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		remedy = ": no port is free; wait a minute for old connections, ask for fewer, or widen net.ipv4.ip_local_port_range"
 	}
-	return fmt.Errorf("%w to %v: connection %d of %d: %w%s", ErrDial, d.cfg.Addr, i+1, len(d.fds), err, remedy)
+	return fmt.Errorf("%w to %v: connection %d of %d: %w%s", ErrDial, d.addr, i+1, len(d.fds), err, remedy)
 }

@@ -320,11 +320,11 @@ func FuzzReplies(f *testing.F) {
 	f.Add(right[:9])
 	f.Add([]byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		w := &worker{workload: Echo{}, group: newGroup(), replyMax: len(right), inFlight: 5}
+		w := &worker{workload: Echo{}, group: newGroup(1), replyMax: len(right), inFlight: 5}
 		c := &conn{ring: *sentRing(5)}
 		settled, consumed := w.judgeAll(c, stream, 100)
-		if consumed > len(stream) || settled > 5 || w.inFlight != int64(5-settled) || w.group.Completed != uint64(settled) {
-			t.Fatalf("settled %d, consumed %d of %d, %d in flight, %+v", settled, consumed, len(stream), w.inFlight, w.group.Counts)
+		if consumed > len(stream) || settled > 5 || w.inFlight != int64(5-settled) || w.group.arms[0].Completed != uint64(settled) {
+			t.Fatalf("settled %d, consumed %d of %d, %d in flight, %+v", settled, consumed, len(stream), w.inFlight, w.group.arms[0].Counts)
 		}
 		if consumed >= 0 {
 			c.in = append(c.in, stream[consumed:]...)

@@ -84,7 +84,7 @@ func (r *Result) judgeReplies(add addReason) {
 			add(Invalid, "%d %s", f.n, f.text)
 		}
 	}
-	if r.Completed == 0 {
+	if r.unanswered() {
 		add(Invalid, "no request was answered in the measured time")
 	}
 	if r.Cut {
@@ -95,12 +95,28 @@ func (r *Result) judgeReplies(add addReason) {
 	}
 }
 
+// unanswered is true when a server answered nothing at all.
+func (r *Result) unanswered() bool {
+	for i := range r.Arms {
+		if r.Arms[i].Completed == 0 {
+			return true
+		}
+	}
+	return r.Completed == 0
+}
+
 func (r *Result) judgeRate(add addReason) {
 	if !r.Config.Open() || r.Cut {
 		return
 	}
-	if r.Arrivals > 0 && float64(r.Completed) < rateReachedMin*float64(r.Arrivals) {
-		add(Invalid, "the rate was not reached: %d of %d requests answered in the measured time", r.Completed, r.Arrivals)
+	slowest := &r.Counts
+	for i := range r.Arms {
+		if r.Arms[i].Completed < slowest.Completed {
+			slowest = &r.Arms[i].Counts
+		}
+	}
+	if slowest.Arrivals > 0 && float64(slowest.Completed) < rateReachedMin*float64(slowest.Arrivals) {
+		add(Invalid, "the rate was not reached: %d of %d requests answered in the measured time", slowest.Completed, slowest.Arrivals)
 	}
 	r.judgeLag(add)
 }
@@ -115,21 +131,30 @@ func (r *Result) judgeLag(add addReason) {
 	lag := r.SendLag.Percentile(99, confidenceInternal).Value
 	median := r.Response.Percentile(50, confidenceInternal).Value
 	tail := r.Response.Percentile(99, confidenceInternal).Value
+	late := Invalid
+	if len(r.Arms) > 0 {
+		late = Degraded // it is the same in both arms
+	}
 	switch {
 	case float64(lag) > lagOfTailMax*float64(tail):
-		add(Invalid, "the generator was late: p99 of the send lag is %v, of the response %v", time.Duration(lag), time.Duration(tail))
+		add(late, "the generator was late: p99 of the send lag is %v, of the response %v", time.Duration(lag), time.Duration(tail))
 	case float64(lag) > lagOfMedianMax*float64(median):
 		add(Degraded, "the generator was late: p99 of the send lag is %v, the median response %v", time.Duration(lag), time.Duration(median))
 	}
 }
 
-// serverShare is the CPU of the busiest watched process, in cores.
+// serverShare is the CPU of the busiest watched process, in cores. The arms of
+// a duet share theirs.
 func (r *Result) serverShare() float64 {
-	share := 0.0
+	share, sum := 0.0, 0.0
 	for _, c := range r.Server {
 		if c.Err == nil && r.Elapsed > 0 {
-			share = max(share, float64(c.Used)/float64(r.Elapsed))
+			used := float64(c.Used) / float64(r.Elapsed)
+			share, sum = max(share, used), sum+used
 		}
+	}
+	if len(r.Arms) > 0 {
+		return sum
 	}
 	return share
 }

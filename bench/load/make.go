@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 
 	"lars/bench/hist"
@@ -25,10 +26,13 @@ func newWorker(c *Config, number int, stopping *atomic.Bool) (*worker, error) {
 		poll: poll, schedule: schedule,
 		warmEnd: int64(c.Warmup), end: int64(c.Warmup + c.Duration),
 		queueMax: int64((c.QueueRequestsMax + c.Workers - 1) / c.Workers),
-		exchange: hist.NewExchange(newGroup(), newGroup(), newGroup()),
+		exchange: hist.NewExchange(newGroup(c.arms()), newGroup(c.arms()), newGroup(c.arms())),
 	}
 	if c.Warmup == 0 {
 		w.phase = Measured
+	}
+	if c.duet() {
+		w.coin = rand.New(rand.NewPCG(c.Seed, coinStream+uint64(number)))
 	}
 	w.requestMax, w.replyMax = c.Workload.FrameBytesMax()
 	w.buffers()
@@ -49,24 +53,31 @@ func (w *worker) buffers() {
 	w.received, w.sending = newBatch(n, max(w.replyMax, frame.HeadBytes)), newBatch(n, w.requestMax)
 }
 
-// adopt takes the worker's share of the connected sockets.
-func (w *worker) adopt(fds []int) error {
-	share := (len(fds) - w.number + w.cfg.Workers - 1) / w.cfg.Workers
-	w.conns = make([]conn, 0, share)
-	w.touched = make([]*conn, 0, min(share, arrivalsMax))
+// coinStream parts the order of a duet's arms from other uses of one seed.
+const coinStream = 0x636f696e << 16 // "coin"
+
+// adopt takes the worker's share of the connected sockets: those of the first
+// arm, then as many of the second.
+func (w *worker) adopt(arms [][]int) error {
+	w.share = (len(arms[0]) - w.number + w.cfg.Workers - 1) / w.cfg.Workers
+	all := len(arms) * w.share
+	w.conns = make([]conn, 0, all)
+	w.touched = make([]*conn, 0, min(all, len(arms)*arrivalsMax))
 	size := slotsFor(w.cfg)
-	slots := make([]slot, share*size)
-	for id := w.number; id < len(fds); id += w.cfg.Workers {
-		key := int32(len(w.conns))
-		w.conns = append(w.conns, conn{
-			fd: fds[id], id: id, key: key,
-			ring: ring{slots: slots[int(key)*size:][:size:size]},
-		})
-		if err := w.poll.add(fds[id], key, epollIn); err != nil {
-			return err
+	slots := make([]slot, all*size)
+	for arm, fds := range arms {
+		for id := w.number; id < len(fds); id += w.cfg.Workers {
+			key := int32(len(w.conns))
+			w.conns = append(w.conns, conn{
+				fd: fds[id], id: id, arm: uint8(arm), key: key,
+				ring: ring{slots: slots[int(key)*size:][:size:size]},
+			})
+			if err := w.poll.add(fds[id], key, epollIn); err != nil {
+				return err
+			}
 		}
+		w.alive[arm] = w.share
 	}
-	w.alive = len(w.conns)
 	return nil
 }
 

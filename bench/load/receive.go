@@ -22,11 +22,11 @@ func (w *worker) receiveTCP(c *conn) {
 		w.disconnect(c)
 		return
 	}
-	w.group.BytesIn += uint64(n)
+	w.of(c).BytesIn += uint64(n)
 	view := buf[:used+n]
 	settled, consumed := w.judgeAll(c, view, now)
 	if consumed < 0 {
-		w.group.BadFrames++
+		w.of(c).BadFrames++
 		w.disconnect(c)
 		return
 	}
@@ -78,31 +78,31 @@ func (w *worker) judge(c *conn, reply []byte, now int64) bool {
 	switch is {
 	case Answer:
 	case Push:
-		w.group.Pushed++
+		w.of(c).Pushed++
 		return false
 	default:
-		w.group.Wrong++
+		w.of(c).Wrong++
 		return false
 	}
 	s, what := c.answer(seq)
 	switch what {
 	case replyUnknown:
-		w.group.Wrong++
+		w.of(c).Wrong++
 		return false
 	case replyDuplicated:
-		w.group.Duplicated++
+		w.of(c).Duplicated++
 		return false
 	case replyLate:
-		w.group.Late++
+		w.of(c).Late++
 		return false
 	case replyOvertaken:
-		w.group.Reordered++
+		w.of(c).Reordered++
 	}
-	w.group.Completed++
+	w.of(c).Completed++
 	w.inFlight--
 	if s.due >= w.measureFrom {
-		w.group.Response.Record(now - s.due)
-		w.group.Service.Record(now - s.sent)
+		w.of(c).Response.Record(now - s.due)
+		w.of(c).Service.Record(now - s.sent)
 	}
 	return true
 }

@@ -100,6 +100,14 @@ func (l *Latency) reset() {
 	l.SendLag.Reset()
 }
 
+// Arm is what concerns one server of a duet.
+type Arm struct {
+	Counts
+	Latency
+	WarmupCounts Counts // of a Result: the time before the measured one
+	First        uint64 // arrivals of an open loop that were sent to this one first
+}
+
 // CPU is what a process used of the processors.
 type CPU struct {
 	PID  int
@@ -112,7 +120,8 @@ type Interval struct {
 	Phase      Phase
 	Start, End time.Duration // since the first request was due
 	Counts
-	Latency
+	Latency                    // empty in a duet
+	Arms         []Arm         // of a duet: Addr's and Rival's
 	Server       []CPU         // of Config.PIDs, between Start and End
 	GeneratorCPU time.Duration // of this whole process, between Start and End
 	InFlight     int64         // requests sent and unanswered, at the end
@@ -131,6 +140,9 @@ type Result struct {
 	// Latency of the requests that were due in the measured time, also those
 	// answered while draining.
 	Latency
+	// Arms are those of a duet, Addr's and Rival's; all counts and latencies
+	// above are then of both together.
+	Arms         []Arm
 	WarmupCounts Counts // of the time before
 	Server       []CPU  // of Config.PIDs in the measured time
 	Audit        Audit

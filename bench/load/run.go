@@ -20,13 +20,13 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	fds, err := dialAll(ctx, &c)
+	fds, err := dialArms(ctx, &c)
 	if err != nil {
 		return nil, err
 	}
 	r, err := newRun(&c, fds)
 	if err != nil {
-		closeAll(fds)
+		closeArms(fds)
 		return nil, err
 	}
 	return r.run(ctx)
@@ -34,7 +34,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 
 // checkDescriptors sees to it that there are enough, raising the soft limit.
 func (c *Config) checkDescriptors() error {
-	if err := proc.NeedFiles(c.Conns + 3*c.Workers + descriptorsSpare); err != nil {
+	if err := proc.NeedFiles(c.arms()*c.Conns + 3*c.Workers + descriptorsSpare); err != nil {
 		return fmt.Errorf("%w: %d connections: %w", ErrConfig, c.Conns, err)
 	}
 	return nil
@@ -46,6 +46,7 @@ type run struct {
 	workers  []*worker
 	stopping atomic.Bool
 	result   *Result
+	arms     []Arm // the sums so far
 	interval *Interval
 	gc       collections // at the start of the measured time
 	threads  []usage     // by worker, in the measured time
@@ -53,7 +54,7 @@ type run struct {
 	next     Phase // after the interval under way
 }
 
-func newRun(c *Config, fds []int) (*run, error) {
+func newRun(c *Config, fds [][]int) (*run, error) {
 	r := &run{cfg: c, threads: make([]usage, c.Workers)}
 	for i := range c.Workers {
 		w, err := newWorker(c, i, &r.stopping)
@@ -66,8 +67,12 @@ func newRun(c *Config, fds []int) (*run, error) {
 			return nil, err
 		}
 	}
-	r.result = &Result{Config: *c, Latency: newLatency()}
+	r.result = &Result{Config: *c}
 	r.interval = &Interval{Latency: newLatency()}
+	r.arms = newArms(c.arms())
+	if c.duet() {
+		r.interval.Arms = newArms(armsMax)
+	}
 	r.result.Audit.Pacer = r.workers[0].poll.name()
 	if clock, err := proc.ClockSource(); err == nil {
 		r.result.Audit.Clock = clock
@@ -75,6 +80,14 @@ func newRun(c *Config, fds []int) (*run, error) {
 		r.result.Audit.Clock = err.Error()
 	}
 	return r, nil
+}
+
+func newArms(n int) []Arm {
+	arms := make([]Arm, n)
+	for a := range arms {
+		arms[a].Latency = newLatency()
+	}
+	return arms
 }
 
 func newLatency() Latency { return Latency{hist.New(), hist.New(), hist.New()} }
@@ -138,20 +151,29 @@ func (r *run) collect() {
 // take adds the group of worker i to the interval and to the result.
 func (r *run) take(i int, g *group) {
 	r.addInterval(i, g)
-	res := r.result
-	switch g.phase {
+	if g.phase == Measured {
+		r.addAudit(i, g)
+	}
+	for a := range r.arms {
+		r.arms[a].add(g.phase, &g.arms[a])
+	}
+}
+
+// add adds what was recorded in a phase.
+func (a *Arm) add(phase Phase, t *tally) {
+	switch phase {
 	case Warmup:
-		res.WarmupCounts.Add(&g.Counts)
+		a.WarmupCounts.Add(&t.Counts)
 		return
 	case Measured:
-		res.Counts.Add(&g.Counts)
-		r.addAudit(i, g)
+		a.Counts.Add(&t.Counts)
+		a.First += t.first
 	case Draining:
-		late := g.Counts
+		late := t.Counts
 		late.Arrivals, late.Sent, late.Completed, late.BytesOut, late.BytesIn = 0, 0, 0, 0, 0
-		res.Counts.Add(&late)
+		a.Counts.Add(&late)
 	}
-	res.Latency.merge(&g.Latency)
+	a.Latency.merge(&t.Latency)
 }
 
 // addAudit adds what concerns the generator itself. Times common to all workers
@@ -180,10 +202,19 @@ func (r *run) addInterval(i int, g *group) {
 		v.Server = addCPU(v.Server, g.usage.others)
 		r.next = g.next
 	}
-	v.Counts.Add(&g.Counts)
 	v.InFlight += g.inFlight
 	v.Queued += g.queued
-	v.Latency.merge(&g.Latency)
+	if len(v.Arms) == 0 {
+		v.Counts.Add(&g.arms[0].Counts)
+		v.Latency.merge(&g.arms[0].Latency)
+	}
+	for a := range v.Arms {
+		t, arm := &g.arms[a], &v.Arms[a]
+		v.Counts.Add(&t.Counts)
+		arm.Counts.Add(&t.Counts)
+		arm.Latency.merge(&t.Latency)
+		arm.First += t.first
+	}
 }
 
 // deliver shows the interval to the caller, and the phase after it.
@@ -191,9 +222,13 @@ func (r *run) deliver() {
 	if r.cfg.OnInterval != nil {
 		r.cfg.OnInterval(r.interval)
 	}
-	l := r.interval.Latency
+	l, arms := r.interval.Latency, r.interval.Arms
 	l.reset()
-	*r.interval = Interval{Latency: l}
+	for a := range arms {
+		arms[a].Latency.reset()
+		arms[a] = Arm{Latency: arms[a].Latency}
+	}
+	*r.interval = Interval{Latency: l, Arms: arms}
 	if r.next != r.phase {
 		r.enter(r.next)
 	}
@@ -217,7 +252,19 @@ func (r *run) enter(p Phase) {
 // finish computes what is known only at the end.
 func (r *run) finish() {
 	res := r.result
-	res.Lost += res.TimedOut + res.WarmupCounts.TimedOut - res.Late - res.WarmupCounts.Late
+	for i := range r.arms {
+		a := &r.arms[i]
+		a.Lost += a.TimedOut + a.WarmupCounts.TimedOut - a.Late - a.WarmupCounts.Late
+		res.Counts.Add(&a.Counts)
+		res.WarmupCounts.Add(&a.WarmupCounts)
+	}
+	res.Latency = r.arms[0].Latency
+	if r.cfg.duet() {
+		res.Arms, res.Latency = r.arms, newLatency()
+		for a := range r.arms {
+			res.Latency.merge(&r.arms[a].Latency)
+		}
+	}
 	for _, u := range r.threads {
 		a := &res.Audit
 		if res.Elapsed > 0 {

@@ -151,10 +151,13 @@ func loadedMachine(reason string) bool {
 // TestNoAllocations: in its steady state the generator leaves the collector
 // nothing to do.
 func TestNoAllocations(t *testing.T) {
-	s := startFloor(t, nil)
+	s, rival := startFloor(t, nil), startFloor(t, nil)
 	for name, c := range map[string]Config{
 		"closed": {Conns: 20, Depth: 4},
 		"open":   {Conns: 20, Rate: 5000},
+
+		"closed duet": {Conns: 10, Depth: 4, Rival: rival.addr},
+		"open duet":   {Conns: 20, Rate: 3000, Rival: rival.addr},
 	} {
 		c.Addr, c.Warmup, c.Duration = s.addr, 200*time.Millisecond, 400*time.Millisecond
 		var at [3]runtime.MemStats
@@ -194,7 +197,7 @@ func TestManyConnectionsSpread(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer poll.close()
-	d := dialer{cfg: &Config{Addr: s.addr}, poll: poll, fds: make([]int, 60_000)}
+	d := dialer{cfg: &Config{}, addr: s.addr, poll: poll, fds: make([]int, 60_000)}
 	for i, want := range map[int][4]byte{0: {127, 0, 0, 1}, 59_999: {127, 0, 0, 3}} {
 		if err := d.open(i); err != nil {
 			t.Fatal(err)
@@ -254,6 +257,8 @@ func TestRefusedConfigurations(t *testing.T) {
 		"network":           func(c *Config) { c.Network = "sctp" },
 		"no address":        func(c *Config) { c.Addr = netip.AddrPort{} },
 		"IPv6":              func(c *Config) { c.Addr = netip.MustParseAddrPort("[::1]:1") },
+		"its own rival":     func(c *Config) { c.Rival = c.Addr },
+		"rival on IPv6":     func(c *Config) { c.Rival = netip.MustParseAddrPort("[::1]:1") },
 		"port 0":            func(c *Config) { c.Addr = netip.MustParseAddrPort("127.0.0.1:0") },
 		"connections":       func(c *Config) { c.Conns = -1 },
 		"many connections":  func(c *Config) { c.Conns = ConnsMax + 1 },

@@ -29,13 +29,13 @@ func (w *worker) start(c *conn, n int, now int64) {
 
 // arrive adds a request to c.
 func (w *worker) arrive(c *conn, due int64) {
-	w.group.Arrivals++
+	w.of(c).Arrivals++
 	if c.dead {
-		w.lost++
+		w.lost[c.arm]++
 		return
 	}
 	if w.held(c) >= w.queueMax {
-		w.group.Dropped++
+		w.of(c).Dropped++
 		return
 	}
 	c.push(due)
@@ -84,12 +84,12 @@ func (w *worker) sent(c *conn, seq uint64, now int64) {
 	w.queued -= n
 	w.inFlight += n
 	c.flying += int(n)
-	w.group.Sent += uint64(n)
+	w.of(c).Sent += uint64(n)
 	for ; c.next < seq; c.next++ {
 		s := c.at(c.next)
 		s.sent = max(now, 1)
 		if w.open && s.due >= w.measureFrom {
-			w.group.SendLag.Record(now - s.due)
+			w.of(c).SendLag.Record(now - s.due)
 		}
 	}
 	if w.oneWay {
@@ -103,9 +103,9 @@ func (w *worker) completeOneWay(c *conn) {
 		s, _ := c.answer(c.oldest)
 		w.inFlight--
 		c.flying--
-		w.group.Completed++
+		w.of(c).Completed++
 		if s.due >= w.measureFrom {
-			w.group.Response.Record(s.sent - s.due)
+			w.of(c).Response.Record(s.sent - s.due)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (w *worker) write(c *conn, b []byte) bool {
 		w.disconnect(c)
 		return false
 	}
-	w.group.BytesOut += uint64(n)
+	w.of(c).BytesOut += uint64(n)
 	if n < len(b) {
 		c.out, c.outAt = append(c.out[:0], b[n:]...), 0
 		w.block(c)
@@ -131,7 +131,7 @@ func (w *worker) write(c *conn, b []byte) bool {
 }
 
 func (w *worker) block(c *conn) {
-	w.group.Blocked++
+	w.of(c).Blocked++
 	c.blocked = true
 	if err := w.poll.modify(c.fd, c.key, unix.EPOLLIN|unix.EPOLLOUT); err != nil {
 		w.fail(err)
@@ -149,7 +149,7 @@ func (w *worker) writable(c *conn) {
 			w.disconnect(c)
 			return
 		}
-		w.group.BytesOut += uint64(n)
+		w.of(c).BytesOut += uint64(n)
 		if c.outAt += n; c.outAt < len(c.out) {
 			return
 		}

@@ -63,7 +63,7 @@ func (w *worker) receiveUDP(c *conn) {
 	switch errno {
 	case 0:
 	case unix.ECONNREFUSED:
-		w.group.Refused++
+		w.of(c).Refused++
 		return
 	default:
 		return // nothing there after all
@@ -71,9 +71,9 @@ func (w *worker) receiveUDP(c *conn) {
 	settled := 0
 	for i := range n {
 		view, whole := w.received.datagram(i)
-		w.group.BytesIn += uint64(len(view))
+		w.of(c).BytesIn += uint64(len(view))
 		if _, _, err := frame.Datagram(view, w.replyMax-frame.HeadBytes); err != nil || !whole {
-			w.group.Wrong++
+			w.of(c).Wrong++
 			continue
 		}
 		if w.judge(c, view, now) {
@@ -99,11 +99,11 @@ func (w *worker) sendUDP(c *conn, now int64) {
 		switch errno {
 		case 0:
 			for i := range done {
-				w.group.BytesOut += uint64(b.messages[i].n)
+				w.of(c).BytesOut += uint64(b.messages[i].n)
 			}
 			w.sent(c, c.next+uint64(done), now)
 		case unix.ECONNREFUSED: // about an earlier datagram; these are still to be sent
-			w.group.Refused++
+			w.of(c).Refused++
 		case unix.EINTR:
 		case unix.EAGAIN, unix.ENOBUFS:
 			w.block(c)

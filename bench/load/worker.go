@@ -2,6 +2,7 @@ package load
 
 import (
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -15,8 +16,7 @@ import (
 
 // group is what a worker records in one interval.
 type group struct {
-	Counts
-	Latency
+	arms        [armsMax]tally
 	phase, next Phase // its own, and that of what follows
 	start, end  int64 // since the run began, ns
 	index       int   // of the interval in the run
@@ -28,14 +28,29 @@ type group struct {
 	stallMax    int64
 }
 
-func newGroup() *group {
-	return &group{Latency: newLatency()}
+// tally is what concerns one arm.
+type tally struct {
+	Counts
+	Latency
+	first uint64 // arrivals of a duet that were made for this arm first
+}
+
+func newGroup(arms int) *group {
+	g := &group{}
+	for a := range arms {
+		g.arms[a].Latency = newLatency()
+	}
+	return g
 }
 
 func (g *group) reset() {
-	l := g.Latency
-	l.reset()
-	*g = group{Latency: l}
+	kept := g.arms
+	*g = group{}
+	for a := range kept {
+		if g.arms[a].Latency = kept[a].Latency; kept[a].Response != nil {
+			g.arms[a].Latency.reset()
+		}
+	}
 }
 
 // worker is one loop on one thread with its connections.
@@ -53,19 +68,21 @@ type worker struct {
 	started  time.Time
 	stopping *atomic.Bool
 	poll     *poller
-	conns    []conn
+	conns    []conn // of the first arm, then of the second
+	share    int    // of each arm
+	coin     *rand.Rand
 	rx, tx   []byte
 	received *batch
 	sending  *batch
 	schedule *pace.Schedule
-	arrivals uint64  // drawn from the schedule, also those of other workers
-	nextDue  int64   // of the next own arrival
-	nextConn int     // and its connection
-	touched  []*conn // with new arrivals, not sent yet
-	alive    int     // connections
+	arrivals uint64       // drawn from the schedule, also those of other workers
+	nextDue  int64        // of the next own arrival
+	nextConn int          // and its connection
+	touched  []*conn      // with new arrivals, not sent yet
+	alive    [armsMax]int // connections
 	inFlight int64
 	queued   int64
-	lost     uint64
+	lost     [armsMax]uint64
 
 	exchange *hist.Exchange[group]
 	group    *group // the active one
@@ -109,7 +126,7 @@ func (w *worker) run() {
 // drain waits for the replies still due, at most for the timeout.
 func (w *worker) drain() {
 	w.boundary = w.end + int64(w.cfg.Timeout)
-	for w.err == nil && w.alive > 0 && !w.stopping.Load() && w.now() < w.boundary {
+	for w.err == nil && w.serving() && !w.stopping.Load() && w.now() < w.boundary {
 		if w.queued+w.inFlight == 0 && w.nextDue == never {
 			return
 		}
@@ -200,10 +217,19 @@ func (w *worker) onTime(now int64) {
 		w.nextScan = now + w.scanEvery()
 		w.expire(now)
 	}
-	if w.alive == 0 || w.stopping.Load() {
+	if !w.serving() || w.stopping.Load() {
 		w.cut(now)
 	}
 }
+
+// serving is false when an arm has no connection left: alone, the other one
+// would be measured under another load.
+func (w *worker) serving() bool {
+	return w.alive[0] > 0 && (w.alive[1] > 0 || w.coin == nil)
+}
+
+// of is what is recorded of the arm that c leads to.
+func (w *worker) of(c *conn) *tally { return &w.group.arms[c.arm] }
 
 // arrivalsMax is how many arrivals are made before the sockets are looked at
 // again, for a generator that has fallen behind.
@@ -216,11 +242,13 @@ func (w *worker) arrivalsDue(now int64) {
 		if w.nextDue > now {
 			break
 		}
-		c := &w.conns[w.nextConn]
-		w.arrive(c, w.nextDue)
-		if !c.touched {
-			c.touched = true
-			w.touched = append(w.touched, c)
+		if w.coin == nil {
+			w.arriveAt(w.nextConn)
+		} else {
+			first := int(w.coin.Uint64() & 1)
+			w.group.arms[first].first++
+			w.arriveAt(first*w.share + w.nextConn)
+			w.arriveAt((1-first)*w.share + w.nextConn)
 		}
 		w.draw()
 	}
@@ -229,6 +257,16 @@ func (w *worker) arrivalsDue(now int64) {
 		w.send(c, w.clock())
 	}
 	w.touched = w.touched[:0]
+}
+
+// arriveAt makes the request that is due, on connection i.
+func (w *worker) arriveAt(i int) {
+	c := &w.conns[i]
+	w.arrive(c, w.nextDue)
+	if !c.touched {
+		c.touched = true
+		w.touched = append(w.touched, c)
+	}
 }
 
 // draw takes the next own arrival from the schedule: arrival k belongs to
@@ -340,7 +378,9 @@ func (w *worker) leave() {
 		unix.Close(c.fd)
 	}
 	w.poll.close()
-	w.group.Lost = w.lost
+	for a := range w.group.arms {
+		w.group.arms[a].Lost = w.lost[a]
+	}
 	w.close(now, Draining)
 	w.exchange.MustSwap()
 }
