@@ -35,7 +35,8 @@ func Commands(backends []Backend) cli.Table {
 		Commands: []cli.Command{
 			{Name: "run", Summary: "measure one server: a backend, the C floor, a command, or an address", Run: one(backends).run},
 			{Name: "all", Summary: "compare backends and the C floor, interleaved in one run", Run: all(backends).run},
-			{Name: "verify", Summary: "check the files of a result", Run: verify},
+			{Name: "verify", Summary: "check the files of results", Run: verify},
+			{Name: "render", Summary: "make the derived files of results again", Run: render},
 		},
 		Examples: []string{
 			"lars bench run --backend epoll",

@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("the output lacks %q:\n%s", want, stdout)
 		}
 	}
-	if code, stdout, stderr = lars("verify", "--dir", dir); code != 0 || !strings.Contains(stdout, "as it was written") {
+	if code, stdout, stderr = lars("verify", dir); code != 0 || !strings.Contains(stdout, "as it was written") {
 		t.Errorf("verify: code %d, %q, %q", code, stdout, stderr)
 	}
 	if code, _, stderr = lars(brief("run", "--backend", "alpha", "--out", dir)...); code != 2 || !strings.Contains(stderr, "holds a result already") {
@@ -115,8 +115,14 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, record.BenchFile), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr = lars("verify", "--dir", dir); code != 1 || !strings.Contains(stderr, record.BenchFile) {
+	if code, _, stderr = lars("verify", dir); code != 1 || !strings.Contains(stderr, record.BenchFile) {
 		t.Errorf("verify of a spoilt result: code %d, %q", code, stderr)
+	}
+	if code, stdout, stderr = lars("render", dir); code != 0 || !strings.HasSuffix(stdout, "made again: bench.txt\n") {
+		t.Errorf("render of a spoilt result: code %d, %q, %q", code, stdout, stderr)
+	}
+	if code, stdout, stderr = lars("verify", filepath.Dir(dir)); code != 0 {
+		t.Errorf("verify of what was made again: code %d, %q, %q", code, stdout, stderr)
 	}
 }
 
@@ -196,8 +202,9 @@ func TestRefusals(t *testing.T) {
 		{"all --backends alpha,nope", "unknown backend"},
 		{"all --backends alpha,alpha", "two servers are named"},
 		{"all --backends alpha --baseline beta", "not among the servers"},
-		{"verify", "--dir is missing"},
-		{"frobnicate", "Known: run, all, verify"},
+		{"verify", "which folder"},
+		{"render nowhere", "no such file"},
+		{"frobnicate", "Known: run, all, verify, render"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			code, stdout, stderr := lars(strings.Fields(c.args)...)

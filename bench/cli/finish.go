@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 
 	"lars/bench/record"
 	"lars/bench/run"
-	"lars/internal/cli"
 )
 
 // outDefault is where results go without --out.
@@ -82,22 +80,5 @@ func (o *options) checkOut() error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return o.flags.Errorf("--out: %v: give a directory that can be written", err)
 	}
-	return nil
-}
-
-// verify is "lars bench verify".
-func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
-	f := cli.NewFlags("lars bench verify", "--dir DIR", "Checks the files of a result against their checksums.", "lars bench verify --dir out/20261120T120000Z-1234567-echo-abcdef")
-	dir := f.String("dir", "", "`directory` of the result")
-	if done, err := f.Parse(stdout, args); done || err != nil {
-		return err
-	}
-	if *dir == "" {
-		return f.Errorf("--dir is missing")
-	}
-	if err := record.Verify(*dir); err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "%s: every file is as it was written\n", *dir)
 	return nil
 }

@@ -67,3 +67,42 @@ func FromHistogram(h *hdrhistogram.Histogram) (*Recorder, error) {
 	}
 	return r, nil
 }
+
+// Add records the values of a bucket, as if each were its lowest.
+func (r *Recorder) Add(b Bucket) {
+	if b.Count <= 0 {
+		return
+	}
+	r.counts[index(uint64(min(max(b.Low, 0), ValueMax)))] += b.Count
+	r.n += b.Count
+	r.sum += b.Count * b.Low
+	r.min = min(r.min, b.Low)
+	r.max = max(r.max, b.High)
+}
+
+// Exact is what the counters of a recorder do not hold.
+type Exact struct {
+	Min, Max, Sum  int64 // ns
+	Over, Censored int64
+}
+
+// Restore gives a recorder of FromHistogram back what was known exactly when
+// the histogram was made. ErrExact when that cannot be of these counters.
+func (r *Recorder) Restore(e Exact) error {
+	switch {
+	case e.Over < 0 || e.Over > r.n || e.Censored < 0 || e.Min > e.Max:
+		return fmt.Errorf("%w: %+v", ErrExact, e)
+	case r.n > 0 && (index(inRange(e.Min)) != index(inRange(r.min)) || index(inRange(e.Max)) != index(inRange(r.max))):
+		return fmt.Errorf("%w: the counters span %d to %d ns, not %d to %d", ErrExact, r.min, r.max, e.Min, e.Max)
+	}
+	r.over, r.censored, r.sum = e.Over, e.Censored, e.Sum
+	if r.n > 0 {
+		r.min, r.max = e.Min, e.Max
+	}
+	return nil
+}
+
+// ErrExact is a minimum, maximum or count that its histogram contradicts.
+var ErrExact = errors.New("hist: not of this histogram")
+
+func inRange(v int64) uint64 { return uint64(min(max(v, 0), ValueMax)) }

@@ -4,33 +4,41 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"lars/bench/hist"
-	"lars/bench/plot"
 )
 
-// Stages of a latency.
+// Stages of a latency, as run.json names them.
 const (
 	StageResponse = "response"
 	StageService  = "service"
 	StageSendLag  = "send_lag"
 )
 
-// measuredPhase is the phase whose intervals go into the log.
-const measuredPhase = "measured"
+// MeasuredPhase is the phase of a Slice that counts; its intervals go into the
+// log.
+const MeasuredPhase = "measured"
+
+// A log keeps every interval with three digits. A compact one, for results
+// that are committed, keeps two digits (1 %) and longer intervals.
+const compactInterval = 5 * time.Second
 
 // intervalLog is a V2 histogram log of the measured intervals of one arm, in
 // ns, without tags (readers leave tagged intervals out unless told not to).
-func intervalLog(slices []Slice, arm string) ([]byte, error) {
+func intervalLog(all []Slice, arm string, compact bool) ([]byte, error) {
+	digits := hist.Digits
+	if compact {
+		all, digits = join(all, compactInterval), 2
+	}
 	var out bytes.Buffer
 	w := hdrhistogram.NewHistogramLogWriter(&out)
 	first := true
-	for _, s := range slices {
-		if s.Arm != arm || s.Phase != measuredPhase {
+	for _, s := range all {
+		if s.Arm != arm || s.Phase != MeasuredPhase {
 			continue
 		}
 		if first {
@@ -39,7 +47,7 @@ func intervalLog(slices []Slice, arm string) ([]byte, error) {
 			}
 			first = false
 		}
-		h, err := histogram(s.Response)
+		h, err := histogram(s.Response, digits)
 		if err != nil {
 			return nil, err
 		}
@@ -70,9 +78,30 @@ func logHead(w *hdrhistogram.HistogramLogWriter, start time.Time) error {
 	return nil
 }
 
-// histogram has the geometry of a hist.Recorder.
-func histogram(buckets []hist.Bucket) (*hdrhistogram.Histogram, error) {
-	h := hdrhistogram.New(1, hist.ValueMax, hist.Digits)
+// join adds up adjacent measured slices of the same arm and round, up to a
+// length; others it leaves out.
+func join(all []Slice, length time.Duration) []Slice {
+	var out []Slice
+	last := map[string]int{} // of each arm, in out
+	for _, s := range all {
+		if s.Phase != MeasuredPhase {
+			continue
+		}
+		i, begun := last[s.Arm]
+		if begun && out[i].Round == s.Round && s.End.Sub(out[i].Start) <= length+length/100 {
+			out[i].End = s.End
+			out[i].Response = append(out[i].Response, s.Response...)
+			continue
+		}
+		s.Response = slices.Clone(s.Response)
+		last[s.Arm], out = len(out), append(out, s)
+	}
+	return out
+}
+
+// histogram has the range of a hist.Recorder.
+func histogram(buckets []hist.Bucket, digits int) (*hdrhistogram.Histogram, error) {
+	h := hdrhistogram.New(1, hist.ValueMax, digits)
 	for _, b := range buckets {
 		if err := h.RecordValues(b.Low, b.Count); err != nil {
 			return nil, err
@@ -81,73 +110,10 @@ func histogram(buckets []hist.Bucket) (*hdrhistogram.Histogram, error) {
 	return h, nil
 }
 
-const (
-	ticksPerHalf = 5   // of the percentile file, as other tools write it
-	nsPerMS      = 1e6 // the unit of its values
-)
-
-// percentileFile is the merged distribution as HdrHistogram prints it, in ms.
-func percentileFile(r *hist.Recorder) ([]byte, error) {
-	var out bytes.Buffer
-	_, err := r.Histogram().PercentilesPrint(&out, ticksPerHalf, nsPerMS)
-	return out.Bytes(), err
-}
-
-// chart draws the response of every arm.
-func (b *Bundle) chart() plot.Percentiles {
-	s := b.Run.Scenario
-	c := plot.Percentiles{Title: "Response time, " + s.Name + " over " + s.Network, Subtitle: s.describe() + ", " + b.Run.Status}
-	for _, a := range b.Run.Arms {
-		if r := b.Hists[a.Name][StageResponse]; r != nil {
-			c.Series = append(c.Series, plot.Series{Name: a.Name, Note: note(r), Points: curve(r)})
-		}
-	}
-	return c
-}
-
-func (s *Scenario) describe() string {
-	load := fmt.Sprintf("depth %d", s.Depth)
-	if s.Mode == "open" {
-		load = fmt.Sprintf("%g requests a second (%s)", s.RateRPS, s.Arrivals)
-	}
-	return fmt.Sprintf("%d connections, %s, %d-byte frames, %v measured", s.Conns, load, s.RequestBytes, time.Duration(s.DurationNS))
-}
-
-// note is the p50 and p99 of the merged rounds.
-func note(r *hist.Recorder) string {
-	const confidence = 0.95 // of bounds that are not shown
-	q := r.Percentiles(confidence, 50, 99)
-	return fmt.Sprintf("p50 %s  p99 %s", plot.Duration(float64(q[0].Value)), plot.Duration(float64(q[1].Value)))
-}
-
-// curveStep is the grid of the curve, in nines: the same for every series, so
-// that curves can be compared point by point.
-const curveStep = 0.02
-
-// curve resamples a distribution on the grid, up to the last percentile that
-// has ten samples above it. Censored observations rank above all others.
-func curve(r *hist.Recorder) []plot.Point {
-	total := float64(r.Count() + r.Censored())
-	end := math.Log10(max(total, 1) / 10)
-	var points []plot.Point
-	seen, step := 0.0, 0
-	for b := range r.Buckets {
-		seen += float64(b.Count)
-		for ; float64(step)*curveStep <= end; step++ {
-			p := 1 - math.Pow(10, -float64(step)*curveStep)
-			if p*total > seen {
-				break
-			}
-			points = append(points, plot.Point{P: p, NS: float64(b.High)})
-		}
-	}
-	return points
-}
-
 // LogInterval is one interval of a histogram log.
 type LogInterval struct {
 	Start, End time.Time
-	Hist       *hdrhistogram.Histogram
+	Response   []hist.Bucket // without the empty ones
 }
 
 // logBytesMax bounds the size of a log that is read.
@@ -176,12 +142,22 @@ func readLog(r io.Reader) ([]LogInterval, error) {
 		if h == nil {
 			break
 		}
-		out = append(out, LogInterval{time.UnixMilli(h.StartTimeMs()), time.UnixMilli(h.EndTimeMs()), h})
+		out = append(out, LogInterval{time.UnixMilli(h.StartTimeMs()), time.UnixMilli(h.EndTimeMs()), buckets(h)})
 	}
 	if len(out) != want {
 		return nil, fmt.Errorf("%d of %d intervals are readable", len(out), want)
 	}
 	return out, nil
+}
+
+func buckets(h *hdrhistogram.Histogram) []hist.Bucket {
+	var out []hist.Bucket
+	for _, b := range h.Distribution() {
+		if b.Count > 0 {
+			out = append(out, hist.Bucket{Low: b.From, High: b.To, Count: b.Count})
+		}
+	}
+	return out
 }
 
 // countIntervals counts the lines that must be intervals: the library's reader

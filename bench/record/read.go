@@ -1,16 +1,11 @@
 package record
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Errors of files that are refused; the text names the file and the remedy.
@@ -33,14 +28,9 @@ func Read(path string) (*Run, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, RunFile)
 	}
-	f, err := os.Open(path)
+	raw, err := readFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: give the directory of a result, such as one below out/", err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, runBytesMax+1))
-	if err != nil {
-		return nil, refuse(ErrBroken, path, err.Error(), remedyRepeat)
+		return nil, err
 	}
 	run, err := Parse(raw)
 	if err != nil {
@@ -88,51 +78,4 @@ func ReadLog(path string) ([]LogInterval, error) {
 		return nil, refuse(ErrBroken, path, err.Error(), remedyRepeat)
 	}
 	return intervals, nil
-}
-
-// Verify checks every file of a result against its checksum, and that run.json
-// is readable.
-func Verify(dir string) error {
-	path := filepath.Join(dir, SumsFile)
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("%w: give the directory of a result", err)
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	seen := false
-	for lines.Scan() {
-		want, name, ok := strings.Cut(lines.Text(), "  ")
-		if !ok || name != filepath.Base(name) || name == "." || name == ".." {
-			return refuse(ErrBroken, path, fmt.Sprintf("line %.80q", lines.Text()), remedyRepeat)
-		}
-		if err := verifyFile(filepath.Join(dir, name), want); err != nil {
-			return err
-		}
-		seen = seen || name == RunFile
-	}
-	if err := lines.Err(); err != nil {
-		return refuse(ErrBroken, path, err.Error(), remedyRepeat)
-	}
-	if !seen {
-		return refuse(ErrForeign, path, "does not name "+RunFile, "give the directory of a result")
-	}
-	_, err = Read(dir)
-	return err
-}
-
-func verifyFile(path, want string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return refuse(ErrBroken, path, err.Error(), remedyRepeat)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return refuse(ErrBroken, path, err.Error(), remedyRepeat)
-	}
-	if got := fmt.Sprintf("%x", h.Sum(nil)); !bytes.Equal([]byte(got), []byte(want)) {
-		return refuse(ErrBroken, path, "its content does not match "+SumsFile, remedyRepeat)
-	}
-	return nil
 }

@@ -39,6 +39,15 @@ type Run struct {
 	Arms       []Arm    `json:"arms"`
 	// Comparison is of two arms that were measured as a pair.
 	Comparison *Comparison `json:"comparison,omitempty"`
+	Faults     []Fault     `json:"faults,omitempty"` // in the order of their beginning
+}
+
+// Fault is something that was done to the system on purpose.
+type Fault struct {
+	AtNS  int64  `json:"at_ns"`  // since Started
+	EndNS int64  `json:"end_ns"` // the same as AtNS for what takes no time
+	Kind  string `json:"kind"`
+	Text  string `json:"text"`
 }
 
 // Reason is one thing that speaks against the run.
@@ -184,6 +193,9 @@ type Latency struct {
 	Percentiles []Percentile `json:"percentiles"` // only those with ten samples above
 	HLog        string       `json:"hlog,omitempty"`
 	HGrm        string       `json:"hgrm,omitempty"`
+	// HDR is the distribution itself: an HdrHistogram of 1 ns to 60 s with
+	// three digits, V2 compressed, in base64.
+	HDR string `json:"hdr_v2,omitempty"`
 }
 
 // Percentile is one point of a distribution. The bounds are by order
@@ -322,4 +334,7 @@ type Bundle struct {
 	// Circumstances becomes machine.json: everything known of the machine and
 	// of the measuring process. Nil leaves the file out.
 	Circumstances any
+	// Compact keeps the folder small, for one that is committed: logs with two
+	// digits and 5 s intervals, and not what servers said of themselves.
+	Compact bool
 }

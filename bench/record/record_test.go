@@ -30,7 +30,7 @@ func sample(t testing.TB) *Bundle {
 			part.Record(50_000 + int64(rng.ExpFloat64()*20_000))
 		}
 		s := Slice{
-			Arm: "epoll", Phase: measuredPhase, Start: began.Add(time.Duration(i) * time.Second), End: began.Add(time.Duration(i+1) * time.Second),
+			Arm: "epoll", Phase: MeasuredPhase, Start: began.Add(time.Duration(i) * time.Second), End: began.Add(time.Duration(i+1) * time.Second),
 			Sent: 5000, Completed: 5000, P50: 64 * time.Microsecond, P99: 142 * time.Microsecond, ServerCPU: time.Second / 2, ServerKnown: i > 0, GeneratorCPU: time.Second / 3,
 		}
 		for bucket := range part.Buckets {
@@ -49,6 +49,7 @@ func sample(t testing.TB) *Bundle {
 			Name: "echo", Network: "tcp", Mode: "closed", Conns: 100, Depth: 1, RequestBytes: 28, Seed: 1, WarmupNS: 1e9, DurationNS: 3e9, TimeoutNS: 1e10,
 			Workload: "echo", File: "echo.yaml", SHA256: sum([]byte("name: echo\n")), Text: "name: echo\n", Changed: []string{"--conns"},
 		},
+		Faults: []Fault{{1e9, 2e9, "kill", "epoll is killed"}},
 		Design: Design{1, 1, 1, true, []int{0}, []int{1}, "epoll", 0.95},
 		Arms: []Arm{{
 			Name: "epoll", Backend: "epoll", Module: "m@v1", StandIns: []string{"UDP by std"}, Command: []string{"lars", "serve"}, Address: "127.0.0.1:1",
@@ -125,11 +126,9 @@ func TestLog(t *testing.T) {
 		if d := in.End.Sub(b.Slices[i].End).Abs(); d > time.Millisecond {
 			t.Errorf("interval %d ends %v off", i, d)
 		}
-		r, err := hist.FromHistogram(in.Hist)
-		if err != nil {
-			t.Fatal(err)
+		for _, b := range in.Response {
+			all.Add(b)
 		}
-		all.Merge(r)
 	}
 	want := b.Hists["epoll"][StageResponse]
 	for _, p := range []float64{1, 50, 99, 99.9} {
@@ -242,6 +241,177 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
+// TestRender: what is made again is what was written, byte for byte; what was
+// lost comes back; and raw files that changed are not covered up.
+func TestRender(t *testing.T) {
+	more := func(f *Folder) (map[string][]byte, error) {
+		return map[string][]byte{"more.txt": []byte(f.Run.ID)}, nil
+	}
+	dir := t.TempDir()
+	if err := Write(dir, sample(t), more); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := Render(dir, more); err != nil || changed != nil {
+		t.Errorf("render at once: %v, %v", changed, err)
+	}
+	if err := Verify(dir, more); err != nil {
+		t.Error(err)
+	}
+	whole, _ := os.ReadFile(filepath.Join(dir, "latency.epoll.hgrm"))
+	for _, name := range []string{"latency.epoll.hgrm", "more.txt", PictureFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed, err := Render(dir, more)
+	if err != nil || strings.Join(changed, " ") != "latency.epoll.hgrm latency.svg more.txt" {
+		t.Errorf("render of what was lost: %v, %v", changed, err)
+	}
+	if again, _ := os.ReadFile(filepath.Join(dir, "latency.epoll.hgrm")); !bytes.Equal(again, whole) {
+		t.Error("the percentile file is another")
+	}
+	other := func(*Folder) (map[string][]byte, error) { return map[string][]byte{"more.txt": nil}, nil }
+	if err := Verify(dir, other); !errors.Is(err, ErrDerived) || !strings.Contains(err.Error(), "lars bench render "+dir) {
+		t.Errorf("verify with another maker: %v", err)
+	}
+	for _, name := range []string{RunFile, TimeSeriesFile, MachineFile, "latency.epoll.hlog"} {
+		path := filepath.Join(dir, name)
+		good, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(bytes.Clone(good), '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Render(dir, more); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), name) {
+			t.Errorf("render beside a changed %s: %v", name, err)
+		}
+		if err := os.WriteFile(path, good, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFolder: a result is read back as it was measured.
+func TestFolder(t *testing.T) {
+	dir := t.TempDir()
+	b := sample(t)
+	if err := Write(dir, b); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.Hist("epoll", StageResponse), b.Hists["epoll"][StageResponse]; !reflect.DeepEqual(got, want) {
+		t.Error("the distribution is another")
+	}
+	for i, s := range b.Slices {
+		s.Response = nil
+		if got := f.Series[i]; !got.Start.Equal(s.Start) || !got.End.Equal(s.End) || got.ServerKnown != s.ServerKnown || got.Completed != s.Completed || got.P99 != s.P99 {
+			t.Errorf("slice %d is %+v, want %+v", i, got, s)
+		}
+	}
+}
+
+// TestCompact: the log is smaller, and holds the same counts to two digits.
+func TestCompact(t *testing.T) {
+	full, compact := t.TempDir(), t.TempDir()
+	b := sample(t)
+	if err := Write(full, b); err != nil {
+		t.Fatal(err)
+	}
+	b.Compact = true
+	if err := Write(compact, b); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(compact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := f.Logs["epoll"]
+	if len(log) != 1 || f.Run.Arms[0].Rounds[0].ServerReport != nil {
+		t.Fatalf("%d intervals", len(log))
+	}
+	got, want := hist.New(), f.Hist("epoll", StageResponse)
+	for _, bucket := range log[0].Response {
+		got.Add(bucket)
+	}
+	for _, p := range []float64{0.1, 50, 99} {
+		g, w := got.Percentile(p, 0.95).Value, want.Percentile(p, 0.95).Value
+		if d := float64(g-w) / float64(w); got.Count() != want.Count() || d < -0.01 || d > 0.01 {
+			t.Errorf("p%v is %d of %d, want %d of %d", p, g, got.Count(), w, want.Count())
+		}
+	}
+	big, _ := os.Stat(filepath.Join(full, "latency.epoll.hlog"))
+	small, _ := os.Stat(filepath.Join(compact, "latency.epoll.hlog"))
+	if small.Size()*3 > big.Size() {
+		t.Errorf("%d bytes, %d uncut", small.Size(), big.Size())
+	}
+}
+
+func TestBrokenHistogram(t *testing.T) {
+	dir := t.TempDir()
+	b := sample(t)
+	if err := Write(dir, b); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*Latency){
+		"count":  func(l *Latency) { l.Count++ },
+		"max":    func(l *Latency) { l.MaxNS *= 2 },
+		"cut":    func(l *Latency) { l.HDR = l.HDR[:len(l.HDR)/2] },
+		"text":   func(l *Latency) { l.HDR = "?" },
+		"absent": func(l *Latency) { l.HDR = "" },
+	} {
+		r := b.Run
+		r.Arms = []Arm{b.Run.Arms[0]}
+		r.Arms[0].Latency = []Latency{b.Run.Arms[0].Latency[0]}
+		spoil(&r.Arms[0].Latency[0])
+		raw, err := document(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, RunFile), raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := rederive(dir, nil); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "repeat the run") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzReadSeries(f *testing.F) {
+	f.Add(timeSeries(sample(f).Slices))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		all, err := readSeries(raw)
+		if err != nil {
+			return
+		}
+		again, err := readSeries(timeSeries(all))
+		if err != nil || !reflect.DeepEqual(all, again) {
+			t.Fatalf("read once as %v, then as %v, %v", all, again, err)
+		}
+	})
+}
+
+func FuzzHistogram(f *testing.F) {
+	small := hist.New()
+	small.Record(1000)
+	small.Record(2000)
+	good, err := encode(small)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, int64(2), int64(1000), int64(2000))
+	f.Fuzz(func(t *testing.T, raw string, count, low, high int64) {
+		l := Latency{HDR: raw, Count: count, MinNS: low, MaxNS: high}
+		r, err := l.recorder()
+		if err == nil && (r.Count() != count || r.Percentile(50, 0.95).Value > high) {
+			t.Fatalf("%d values, p50 %v above %d", r.Count(), r.Percentile(50, 0.95), high)
+		}
+	})
+}
+
 func TestBrokenLog(t *testing.T) {
 	dir := t.TempDir()
 	if err := Write(dir, sample(t)); err != nil {
@@ -305,7 +475,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzReadLog(f *testing.F) {
-	log, err := intervalLog(sample(f).Slices, "epoll")
+	log, err := intervalLog(sample(f).Slices, "epoll", false)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"strconv"
 	"strings"
@@ -113,31 +112,3 @@ func benchName(r *Run, arm string) string {
 	return fmt.Sprintf("Benchmark%s/net=%s/mode=%s/conns=%d/%s/bytes=%d/backend=%s-%d",
 		name, s.Network, s.Mode, s.Conns, load, s.RequestBytes, arm, max(1, len(r.Design.ServerCPUs)))
 }
-
-// timeSeries is one line for each interval, the warm-up too.
-func timeSeries(slices []Slice) []byte {
-	var out bytes.Buffer
-	w := csv.NewWriter(&out)
-	// A bytes.Buffer does not fail, and so neither does the writer.
-	_ = w.Write([]string{
-		"arm", "round", "phase", "start_unix_ns", "length_ns", "sent", "completed", "errors",
-		"p50_ns", "p99_ns", "server_cpu_ns", "generator_cpu_ns", "in_flight", "queued",
-	})
-	for _, s := range slices {
-		cpu := ""
-		if s.ServerKnown {
-			cpu = strconv.FormatInt(int64(s.ServerCPU), 10)
-		}
-		_ = w.Write([]string{
-			s.Arm, strconv.Itoa(s.Round), s.Phase,
-			integer(s.Start.UnixNano()), integer(int64(s.End.Sub(s.Start))),
-			integer(s.Sent), integer(s.Completed), integer(s.Errors),
-			integer(int64(s.P50)), integer(int64(s.P99)), cpu, integer(int64(s.GeneratorCPU)),
-			integer(s.InFlight), integer(s.Queued),
-		})
-	}
-	w.Flush()
-	return out.Bytes()
-}
-
-func integer(n int64) string { return strconv.FormatInt(n, 10) }

@@ -37,9 +37,19 @@ func (r *Run) Validate() error {
 			return broken(c.field)
 		}
 	}
+	names := map[string]bool{}
 	for i := range r.Arms {
 		if err := r.Arms[i].validate(r.Design.Rounds); err != nil {
 			return err
+		}
+		names[r.Arms[i].Name] = true
+	}
+	if len(names) < len(r.Arms) {
+		return broken("arms.name")
+	}
+	for _, f := range r.Faults {
+		if f.AtNS < 0 || f.EndNS < f.AtNS || f.Kind == "" {
+			return broken("faults")
 		}
 	}
 	if r.Design.Baseline != "" && r.Arm(r.Design.Baseline) == nil {
@@ -54,7 +64,7 @@ func broken(field string) error {
 
 func oneOf(s string, allowed ...string) bool { return slices.Contains(allowed, s) }
 
-// sum is the checksum of a scenario's text.
+// sum is the checksum of a file or of the text of a scenario.
 func sum(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
 func isTime(s string) bool {
@@ -84,6 +94,10 @@ func (a *Arm) validate(rounds int) error {
 	for _, l := range a.Latency {
 		if !oneOf(l.Stage, StageResponse, StageService, StageSendLag) || l.Count < 0 || l.MinNS > l.MaxNS {
 			return fmt.Errorf("arm %s: %w", a.Name, broken("latency"))
+		}
+		// Names of files lead nowhere else.
+		if !oneOf(l.HLog, "", logName(a.Name)) || !oneOf(l.HGrm, "", percentileName(a.Name)) {
+			return fmt.Errorf("arm %s: %w", a.Name, broken("latency.hlog"))
 		}
 	}
 	if c := a.Correctness; c != nil && (c.Sent < 0 || c.Acked < 0 || c.Lost < 0 || c.Duplicated < 0 || c.StaleRoutes < 0 || c.Stored != nil && *c.Stored < 0) {

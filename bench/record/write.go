@@ -1,18 +1,15 @@
 package record
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strings"
 
-	"lars/bench/plot"
+	"lars/bench/hist"
 )
 
 // File names within a result.
@@ -40,17 +37,33 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Write makes dir and writes all files of a result into it. It refuses to mix
+// Write makes dir and writes all files of a result into it: the raw ones, and
+// those that follow from them, of this package and of more. It refuses to mix
 // with the files of another result. The stage "response" of an arm is what its
 // log, percentile file and curve show.
-func Write(dir string, b *Bundle) error {
+func Write(dir string, b *Bundle, more ...Derive) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	files, err := b.render()
+	files, err := b.raw()
 	if err != nil {
 		return err
 	}
+	// What is derived now and what Render derives later come from the same
+	// bytes.
+	run, err := Parse(files[RunFile])
+	if err != nil {
+		return err
+	}
+	f, err := assemble(run, files)
+	if err != nil {
+		return err
+	}
+	derived, err := derive(f, more)
+	if err != nil {
+		return err
+	}
+	maps.Copy(files, derived)
 	if err := makeEmpty(dir); err != nil {
 		return err
 	}
@@ -59,7 +72,11 @@ func Write(dir string, b *Bundle) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, SumsFile), sums(files), 0o644)
+	listed := map[string]string{}
+	for name, content := range files {
+		listed[name] = sum(content)
+	}
+	return os.WriteFile(filepath.Join(dir, SumsFile), formatSums(listed), 0o644)
 }
 
 func makeEmpty(dir string) error {
@@ -69,52 +86,62 @@ func makeEmpty(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-// prepare checks names and fills in the names of files.
+// prepare checks names, and fills in the names of files and the histograms.
 func (b *Bundle) prepare() error {
 	for i := range b.Run.Arms {
 		a := &b.Run.Arms[i]
 		if err := CheckName(a.Name); err != nil {
 			return err
 		}
-		for j := range a.Latency {
-			l := &a.Latency[j]
-			if l.Stage == StageResponse && b.Hists[a.Name][l.Stage] != nil {
-				l.HLog, l.HGrm = "latency."+a.Name+".hlog", "latency."+a.Name+".hgrm"
+		if err := a.fill(b.Hists[a.Name]); err != nil {
+			return err
+		}
+		for j := range a.Rounds {
+			if b.Compact {
+				a.Rounds[j].ServerReport = nil
 			}
 		}
 	}
 	return b.Run.Validate()
 }
 
-// render makes the content of every file but the checksums.
-func (b *Bundle) render() (map[string][]byte, error) {
-	files := map[string][]byte{
-		BenchFile:      benchText(&b.Run),
-		TimeSeriesFile: timeSeries(b.Slices),
+func (a *Arm) fill(hists map[string]*hist.Recorder) error {
+	for i := range a.Latency {
+		l := &a.Latency[i]
+		r := hists[l.Stage]
+		if r == nil {
+			continue
+		}
+		var err error
+		if l.HDR, err = encode(r); err != nil {
+			return fmt.Errorf("arm %s, %s: %w", a.Name, l.Stage, err)
+		}
+		if l.Stage == StageResponse {
+			l.HLog, l.HGrm = logName(a.Name), percentileName(a.Name)
+		}
 	}
+	return nil
+}
+
+func logName(arm string) string        { return "latency." + arm + ".hlog" }
+func percentileName(arm string) string { return "latency." + arm + ".hgrm" }
+
+// raw makes the content of the files that others follow from.
+func (b *Bundle) raw() (map[string][]byte, error) {
+	files := map[string][]byte{TimeSeriesFile: timeSeries(b.Slices)}
 	for _, a := range b.Run.Arms {
 		for _, l := range a.Latency {
 			if l.HLog == "" {
 				continue
 			}
-			log, err := intervalLog(b.Slices, a.Name)
+			log, err := intervalLog(b.Slices, a.Name, b.Compact)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", l.HLog, err)
 			}
-			percentiles, err := percentileFile(b.Hists[a.Name][l.Stage])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", l.HGrm, err)
-			}
-			files[l.HLog], files[l.HGrm] = log, percentiles
+			files[l.HLog] = log
 		}
 	}
-	picture, err := b.picture()
-	if err != nil {
-		return nil, err
-	}
-	if picture != nil {
-		files[PictureFile] = picture
-	}
+	var err error
 	if b.Circumstances != nil {
 		if files[MachineFile], err = document(b.Circumstances); err != nil {
 			return nil, err
@@ -127,32 +154,4 @@ func (b *Bundle) render() (map[string][]byte, error) {
 func document(v any) ([]byte, error) {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	return append(raw, '\n'), err
-}
-
-// picture is nil when there is too little to draw.
-func (b *Bundle) picture() ([]byte, error) {
-	var out bytes.Buffer
-	err := b.chart().WriteSVG(&out)
-	if errors.Is(err, plot.ErrEmpty) || errors.Is(err, plot.ErrTooMany) {
-		return nil, nil
-	}
-	return out.Bytes(), err
-}
-
-// sums is what sha256sum -c reads.
-func sums(files map[string][]byte) []byte {
-	var out bytes.Buffer
-	for _, name := range sortedKeys(files) {
-		fmt.Fprintf(&out, "%x  %s\n", sha256.Sum256(files[name]), name)
-	}
-	return out.Bytes()
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, strings.Compare)
-	return keys
 }

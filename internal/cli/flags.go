@@ -30,6 +30,16 @@ func NewFlags(name, synopsis, summary string, examples ...string) *Flags {
 // An unknown flag, a bad value and an argument that is not a flag are usage
 // errors.
 func (f *Flags) Parse(stdout io.Writer, args []string) (done bool, err error) {
+	done, err = f.ParseArgs(stdout, args)
+	if !done && err == nil && f.NArg() > 0 {
+		return false, f.Errorf("unexpected argument %q (flags are written --name value)", f.Arg(0))
+	}
+	return done, err
+}
+
+// ParseArgs is Parse for a command that takes arguments after its flags, which
+// Args then has.
+func (f *Flags) ParseArgs(stdout io.Writer, args []string) (done bool, err error) {
 	err = f.FlagSet.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -37,8 +47,6 @@ func (f *Flags) Parse(stdout io.Writer, args []string) (done bool, err error) {
 		return true, nil
 	case err != nil:
 		return false, f.Errorf("%v", err)
-	case f.NArg() > 0:
-		return false, f.Errorf("unexpected argument %q (flags are written --name value)", f.Arg(0))
 	}
 	return false, nil
 }

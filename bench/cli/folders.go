@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lars/bench/record"
+	"lars/internal/cli"
+)
+
+// verify is "lars bench verify".
+func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars bench verify", "FOLDER...",
+		"Checks results: every file against its checksum, run.json against its schema, and that the derived files follow from the raw ones.",
+		"lars bench verify out/20261120T120000Z-1234567-echo-abcdef", "lars bench verify results")
+	dirs, done, err := folders(f, stdout, args)
+	if done || err != nil {
+		return err
+	}
+	return each(stdout, dirs, func(dir string) (string, error) {
+		return "every file is as it was written", record.Verify(dir)
+	})
+}
+
+// render is "lars bench render".
+func render(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars bench render", "FOLDER...",
+		"Makes the derived files of results again from the raw ones (run.json, .hlog, timeseries.csv): report, picture, percentiles, benchmark text.",
+		"lars bench render out/20261120T120000Z-1234567-echo-abcdef", "lars bench render results")
+	dirs, done, err := folders(f, stdout, args)
+	if done || err != nil {
+		return err
+	}
+	return each(stdout, dirs, func(dir string) (string, error) {
+		changed, err := record.Render(dir)
+		if changed == nil {
+			return "nothing changed", err
+		}
+		return "made again: " + strings.Join(changed, ", "), err
+	})
+}
+
+// each does the same to every result and tells what came of it; one that is
+// broken does not keep the others from their turn.
+func each(stdout io.Writer, dirs []string, do func(dir string) (string, error)) error {
+	var first error
+	for _, dir := range dirs {
+		said, err := do(dir)
+		switch {
+		case err == nil:
+			fmt.Fprintf(stdout, "%s: %s\n", dir, said)
+		case first == nil:
+			first = err
+		default:
+			first = fmt.Errorf("%w\n%w", first, err)
+		}
+	}
+	return first
+}
+
+// folders parses the arguments of a command: results, or folders that hold
+// some.
+func folders(f *cli.Flags, stdout io.Writer, args []string) (dirs []string, done bool, err error) {
+	if done, err = f.ParseArgs(stdout, args); done || err != nil {
+		return nil, done, err
+	}
+	if f.NArg() == 0 {
+		return nil, false, f.Errorf("which folder? Give those of results, such as out/*")
+	}
+	for _, arg := range f.Args() {
+		found, err := resultsBelow(arg)
+		if err != nil {
+			return nil, false, f.Errorf("%v", err)
+		}
+		dirs = append(dirs, found...)
+	}
+	return dirs, false, nil
+}
+
+// resultsBelow is dir if it is a result, else all results below it.
+func resultsBelow(dir string) (found []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if _, err := os.Stat(filepath.Join(path, record.RunFile)); err != nil {
+			return nil
+		}
+		found = append(found, path)
+		return fs.SkipDir
+	})
+	if err == nil && found == nil {
+		err = fmt.Errorf("%s: no %s in it: give the folder of a result", dir, record.RunFile)
+	}
+	return found, err
+}
