@@ -66,7 +66,7 @@ func parseWithFile(f *cli.Flags, keys *conf.Set, file *string, stdout io.Writer,
 func newLog(stderr io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(stderr, nil)) }
 
 // run runs a service until ctx ends. start must not return a typed nil.
-func (d *daemon) run(ctx context.Context, stdout io.Writer, open func(string) (driver.Driver, error), loops int,
+func (d *daemon) run(ctx context.Context, stdout io.Writer, open func(string) (driver.Driver, error), c reactor.Config,
 	start func(*reactor.Reactor, store.Store) (s storeService, stats func() any, err error),
 ) error {
 	backend, err := open(d.backend)
@@ -78,7 +78,7 @@ func (d *daemon) run(ctx context.Context, stdout io.Writer, open func(string) (d
 		return cli.Usagef("%s: %v", d.name, err)
 	}
 	defer st.Close()
-	r, err := reactor.Open(backend, reactor.Config{Loops: loops})
+	r, err := reactor.Open(backend, c)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (d *daemon) run(ctx context.Context, stdout io.Writer, open func(string) (d
 	if err != nil {
 		return cli.Exit(cli.ExitUsage, err)
 	}
-	fmt.Fprintf(stdout, "%s: listening on %v, backend %s, %d loops, store %s\n", d.name, s.Addr(), r.Backend(), loops, storeName)
+	fmt.Fprintf(stdout, "%s: listening on %v, backend %s, %d loops, store %s\n", d.name, s.Addr(), r.Backend(), len(r.Loops()), storeName)
 	<-ctx.Done()
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()

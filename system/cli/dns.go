@@ -24,7 +24,7 @@ func DNS(open func(name string) (driver.Driver, error), names []string) cli.Func
 			return err
 		}
 		c.Log = newLog(stderr)
-		return d.run(ctx, stdout, open, c.Threads, func(r *reactor.Reactor, st store.Store) (storeService, func() any, error) {
+		return d.run(ctx, stdout, open, reactor.Config{Loops: c.Threads}, func(r *reactor.Reactor, st store.Store) (storeService, func() any, error) {
 			s, err := dns.Start(r, c, st)
 			return s, func() any { return s.Stats() }, err
 		})

@@ -25,7 +25,7 @@ func Reporter(open func(name string) (driver.Driver, error), names []string) cli
 			return err
 		}
 		c.Log = newLog(stderr)
-		return d.run(ctx, stdout, open, c.Threads, func(r *reactor.Reactor, st store.Store) (storeService, func() any, error) {
+		return d.run(ctx, stdout, open, c.Reactor(), func(r *reactor.Reactor, st store.Store) (storeService, func() any, error) {
 			s, err := reporter.Start(r, c, st)
 			return s, func() any { return s.Stats() }, err
 		})

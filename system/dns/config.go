@@ -3,6 +3,7 @@ package dns
 import (
 	"cmp"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
@@ -39,6 +40,12 @@ type Config struct {
 	PerConnMax       int // subscriptions of one connection; 0 means 65,536
 
 	Log *slog.Logger // nil discards
+
+	// Wall is the clock of what the change log is trimmed by and of log lines.
+	// No other decision depends on it. nil means time.Now.
+	Wall func() time.Time
+	// Seed of the jitter of pauses, for runs that repeat. 0 picks one.
+	Seed uint64
 }
 
 // Default is the configuration of the original's shipped file, and our own
@@ -61,6 +68,12 @@ func (c Config) withDefaults() Config {
 	c.PerConnMax = cmp.Or(c.PerConnMax, 1<<16)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
 	}
 	return c
 }

@@ -20,7 +20,7 @@
 //
 // # The store
 //
-// One goroutine reads it; no loop ever waits for it. It looks at the version
+// One watcher reads it, on a worker; no loop ever waits for it. It looks at the version
 // every Config.Poll, takes from the change log what changed, and reads
 // everything every Config.Reload, which also finds what was edited by hand. A
 // version that goes backwards, or more than a third of the routes gone at once,

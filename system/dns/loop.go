@@ -88,9 +88,7 @@ func (l *loop) publish(next *route.Snapshot, changed []route.Module) {
 	l.snap, l.loaded = next, true
 	l.answers.forget()
 	if first {
-		for c := range l.s.conns.Of(l.loop) {
-			l.pusher.add(c)
-		}
+		l.pusher.add(l.s.conns.Of(l.loop)...)
 	} else {
 		l.pusher.add(l.subs.Mark(changed)...)
 	}

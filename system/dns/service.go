@@ -32,8 +32,7 @@ type Service struct {
 	started  time.Time
 	counters storeCounters
 
-	cancel  context.CancelFunc
-	watched chan struct{} // closed when the store is not used any more
+	jobs *service.Jobs // reading the store
 }
 
 // Start opens the port and begins to read the store. It returns as soon as the
@@ -41,7 +40,7 @@ type Service struct {
 // store stays the caller's: close it after the service.
 func Start(r *reactor.Reactor, cfg Config, st Store) (*Service, error) {
 	cfg = cfg.withDefaults()
-	s := &Service{cfg: cfg, r: r, conns: service.NewConns(r), started: time.Now(), watched: make(chan struct{})}
+	s := &Service{cfg: cfg, r: r, conns: service.NewConns(r), started: cfg.Wall(), jobs: service.NewJobs()}
 	for _, l := range r.Loops() {
 		s.loops = append(s.loops, newLoop(s, l))
 	}
@@ -59,13 +58,7 @@ func Start(r *reactor.Reactor, cfg Config, st Store) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dns: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	w := newWatcher(s, st)
-	go func() {
-		defer close(s.watched)
-		w.run(ctx)
-	}()
+	newWatcher(s, st).start()
 	return s, nil
 }
 
@@ -89,8 +82,7 @@ func (s *Service) Addr() netip.AddrPort { return s.server.Addr() }
 // what is queued for them is sent, or when ctx ends, whose error it then
 // returns. The reactor goes on. Never call it on a loop.
 func (s *Service) Close(ctx context.Context) error {
-	s.cancel()
-	<-s.watched
+	s.jobs.Stop()
 	if err := s.server.Close(); err != nil {
 		return err
 	}

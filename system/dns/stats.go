@@ -12,7 +12,7 @@ type loopCounters struct {
 	subscriptions                                 atomic.Int64
 }
 
-// storeCounters are those of the goroutine that reads the store.
+// storeCounters are those of the watcher.
 type storeCounters struct {
 	polls, errors, loads, increments, changed, byHand atomic.Uint64
 	alarms, confirmed, trimmed                        atomic.Uint64
@@ -72,7 +72,7 @@ func (s *Service) Stats() Stats {
 		StoreErrors: c.errors.Load(), Duplicates: c.duplicates.Load(), Garbage: c.garbage.Load(),
 	}
 	if snap != nil {
-		t.Age = time.Since(s.started) - time.Duration(c.readAt.Load())
+		t.Age = s.cfg.Wall().Sub(s.started) - time.Duration(c.readAt.Load())
 	}
 	for _, l := range s.loops {
 		l.counters.addTo(&t)

@@ -3,8 +3,10 @@ package dns
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
+	"lars/reactor"
 	"lars/system/internal/service"
 	"lars/system/route"
 	"lars/system/store"
@@ -16,18 +18,23 @@ const (
 	trimEvery    = time.Hour
 )
 
-// watcher is the one goroutine that reads the store.
+// watcher reads the store: a look on a worker, what follows from it on a loop,
+// a pause, and so on. One or the other uses what is in it, never both.
 type watcher struct {
-	s   *Service
-	st  Store
-	log *slog.Logger
+	s    *Service
+	st   Store
+	log  *slog.Logger
+	loop *reactor.Loop
 
 	current  *route.Snapshot // nil before the first load
+	fresh    bool            // current is not yet published
+	changed  []route.Module  // in it
 	migrated bool
 	guard    route.Guard
-	doubting bool // the next read is the second one of a doubtful state
-	reloaded time.Time
-	trimmed  time.Time
+	doubting bool          // the next read is the second one of a doubtful state
+	looked   time.Duration // the loop's time when the look began
+	reloaded time.Duration // likewise, of the last look that loaded everything
+	trimmed  time.Duration
 
 	backoff   service.Backoff
 	awaySince time.Time // zero while the store answers
@@ -37,31 +44,42 @@ type watcher struct {
 
 func newWatcher(s *Service, st Store) *watcher {
 	return &watcher{
-		s: s, st: st, log: s.cfg.Log,
-		backoff: service.Backoff{Min: s.cfg.Poll, Max: max(awayPauseMax, s.cfg.Poll)},
+		s: s, st: st, log: s.cfg.Log, loop: s.r.Loops()[0],
+		backoff: service.Backoff{
+			Min: s.cfg.Poll, Max: max(awayPauseMax, s.cfg.Poll), Random: rand.New(rand.NewPCG(s.cfg.Seed, 0)),
+		},
 		awayLog: service.Limiter{Every: awayLogEvery},
 		trimLog: service.Limiter{Every: trimEvery},
-		trimmed: time.Now(), // not at once, when many start together
 	}
 }
 
-func (w *watcher) run(ctx context.Context) {
-	for pause := time.Duration(0); service.Sleep(ctx, pause); {
-		err := w.look(ctx)
-		if ctx.Err() != nil {
-			return
+func (w *watcher) start() {
+	w.loop.Post(func() {
+		w.trimmed = w.loop.Now() // not at once, when many start together
+		w.look()
+	})
+}
+
+// look asks the store once what is new, acts on it, and pauses until the next.
+func (w *watcher) look() {
+	var err error
+	w.looked = w.loop.Now()
+	w.s.jobs.Run(w.loop, func(ctx context.Context) { err = w.read(ctx) }, func() {
+		if w.fresh {
+			w.s.publish(w.current, w.changed)
+			w.fresh, w.changed = false, nil
 		}
-		pause = w.note(err)
-		w.trim(ctx)
-	}
+		pause := w.note(err)
+		w.trim(func() { w.loop.After(pause, w.look) })
+	})
 }
 
-// look asks the store once what is new.
-func (w *watcher) look(ctx context.Context) error {
+// read is the part of a look that waits for the store.
+func (w *watcher) read(ctx context.Context) error {
 	switch {
 	case w.current == nil:
 		return w.first(ctx)
-	case w.doubting, time.Since(w.reloaded) >= w.s.cfg.Reload:
+	case w.doubting, w.looked-w.reloaded >= w.s.cfg.Reload:
 		return w.reload(ctx)
 	}
 	w.s.counters.polls.Add(1)
@@ -89,7 +107,7 @@ func (w *watcher) first(ctx context.Context) error {
 		}
 		w.migrated = true
 	}
-	began := time.Now()
+	began := w.s.cfg.Wall()
 	b := route.Builder{RoutesMax: w.s.cfg.RoutesMax}
 	loaded, err := w.st.Load(ctx, func(r store.Route) error {
 		return b.Add(route.Module(r.Module), route.Host(r.Host))
@@ -97,24 +115,22 @@ func (w *watcher) first(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.countLoad(loaded, began)
-	w.current = b.Build(loaded.Version)
-	w.s.publish(w.current, nil)
+	w.countLoad(loaded)
+	w.current, w.fresh = b.Build(loaded.Version), true
 	w.log.Info("dns: routes loaded", "version", loaded.Version, "modules", w.current.Modules(),
 		"routes", w.current.Routes(), "duplicates", loaded.Duplicates, "garbage", loaded.Garbage,
-		"took", time.Since(began).Round(time.Millisecond))
+		"took", w.s.cfg.Wall().Sub(began).Round(time.Millisecond))
 	return nil
 }
 
 // reload reads everything and compares.
 func (w *watcher) reload(ctx context.Context) error {
-	began := time.Now()
 	c := compare{before: w.current, max: w.s.cfg.RoutesMax}
 	loaded, err := w.st.Load(ctx, c.add)
 	if err != nil {
 		return err
 	}
-	w.countLoad(loaded, began)
+	w.countLoad(loaded)
 	changed := c.finish()
 	if loaded.Version == w.current.Version() && len(changed) > 0 && !w.doubting {
 		w.s.counters.byHand.Add(uint64(len(changed)))
@@ -124,8 +140,8 @@ func (w *watcher) reload(ctx context.Context) error {
 	return nil
 }
 
-func (w *watcher) countLoad(loaded store.Loaded, began time.Time) {
-	w.reloaded = began
+func (w *watcher) countLoad(loaded store.Loaded) {
+	w.reloaded = w.looked
 	c := &w.s.counters
 	c.loads.Add(1)
 	c.duplicates.Store(int64(loaded.Duplicates))
@@ -159,13 +175,13 @@ func (w *watcher) judge(next *route.Snapshot) {
 		return
 	}
 	w.s.counters.changed.Add(uint64(len(changed)))
-	w.s.publish(next, changed)
+	w.fresh, w.changed = true, changed
 }
 
 // note remembers how a look went, says so when that is news, and returns the
 // pause before the next.
 func (w *watcher) note(err error) time.Duration {
-	now := time.Now()
+	now := w.s.cfg.Wall()
 	c := &w.s.counters
 	if err == nil {
 		c.readAt.Store(int64(now.Sub(w.s.started)))
@@ -203,17 +219,20 @@ func (w *watcher) logAway(now time.Time, pause time.Duration, err error) {
 	w.log.Warn("dns: store away, serving the last routes", "age", age.Round(time.Millisecond), "retry_in", pause, "err", err)
 }
 
-// trim deletes what is too old in the change log. Several dns may do it at the
-// same time.
-func (w *watcher) trim(ctx context.Context) {
-	now := time.Now()
-	if now.Sub(w.trimmed) < trimEvery || !w.awaySince.IsZero() {
+// trim deletes what is too old in the change log, when that is due, and then
+// goes on. Several dns may do it at the same time.
+func (w *watcher) trim(goOn func()) {
+	if w.loop.Now()-w.trimmed < trimEvery || !w.awaySince.IsZero() {
+		goOn()
 		return
 	}
-	w.trimmed = now
-	done, err := w.st.Trim(ctx, store.TrimLimits{Changes: now.Add(-w.s.cfg.ChangesKeep)})
-	w.s.counters.trimmed.Add(uint64(done.Changes))
-	if err != nil && ctx.Err() == nil && w.trimLog.Ok(now) {
-		w.log.Warn("dns: change log not trimmed", "err", err)
-	}
+	w.trimmed = w.loop.Now()
+	now := w.s.cfg.Wall()
+	w.s.jobs.Run(w.loop, func(ctx context.Context) {
+		done, err := w.st.Trim(ctx, store.TrimLimits{Changes: now.Add(-w.s.cfg.ChangesKeep)})
+		w.s.counters.trimmed.Add(uint64(done.Changes))
+		if err != nil && ctx.Err() == nil && w.trimLog.Ok(now) {
+			w.log.Warn("dns: change log not trimmed", "err", err)
+		}
+	}, goOn)
 }

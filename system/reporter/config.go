@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"time"
 
+	"lars/reactor"
 	"lars/reactor/conf"
 	"lars/system/wire"
 )
@@ -42,6 +44,20 @@ type Config struct {
 	RetryMax time.Duration
 
 	Log *slog.Logger // nil discards
+
+	// Wall is the clock by which reports count for a minute, and rows are too
+	// old. No other decision depends on it. nil means time.Now.
+	Wall func() time.Time
+	// Seed of the boot ids of our own marks and of the jitter of pauses, for runs
+	// that repeat; two runs of a reporter must not share one. 0 picks one.
+	Seed uint64
+}
+
+// Reactor is what to open the reactor with: a worker for each writer, and for
+// what the service does beside them.
+func (c Config) Reactor() reactor.Config {
+	c = c.withDefaults()
+	return reactor.Config{Loops: c.Threads, Workers: c.Writers + 2}
 }
 
 // Default is the configuration of the original's shipped file, and our own
@@ -63,6 +79,12 @@ func (c Config) withDefaults() Config {
 	c.RetryMax = cmp.Or(c.RetryMax, 2*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
 	}
 	return c
 }

@@ -10,7 +10,7 @@
 //
 // A loop decodes a report and puts it into the queue of one of Config.Writers
 // lanes, that of its module; it never waits for the database. Each lane has a
-// writer, which takes what waits after Config.Linger, or sooner when a batch is
+// writer, on a loop and the workers, which takes what waits after Config.Linger, or sooner when a batch is
 // full, and saves it in one transaction. So reports of one module are stored in
 // the order in which they came, and a database that is busy gets larger
 // batches, not more of them.

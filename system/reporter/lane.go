@@ -9,30 +9,37 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lars/reactor"
 	"lars/system/internal/service"
 	"lars/system/store"
 	"lars/system/tally"
 )
 
 const (
-	retryMin    = 100 * time.Millisecond // first pause after a failure
-	logEvery    = 10 * time.Second       // between lines about the same trouble
-	lingerCheck = 4                      // looks at the queue within a linger
+	retryMin = 100 * time.Millisecond // first pause after a failure
+	logEvery = 10 * time.Second       // between lines about the same trouble
 )
 
-// lane is a queue and the writer that empties it.
+// lane is a queue and the writer that empties it: a state machine on a loop,
+// which lingers, saves a batch on a worker, and so on until nothing waits.
 type lane struct {
 	s    *Service
-	wake chan struct{} // has room for one: something waits
+	loop *reactor.Loop
 
 	mu    sync.Mutex // held for moments: the loops take it
 	queue *tally.Queue
 	infer *tally.Increments
+	awake bool // the writer is at work, or has been told
+	early bool // the writer lingers, and is to be told when there is a full batch
 
-	// Only of the writer.
+	// Only of the writer, on its loop or in its work.
+	linger   *reactor.Timer // not nil while it lingers
+	ended    func()         // of a closing service: called once nothing is left
+	batch    []*tally.Report
 	boot     uint64 // of the marks that we make
 	number   uint64
-	reports  []store.Report
+	reports  []store.Report // the batch
+	left     []store.Report // of it, not yet saved
 	backoff  service.Backoff
 	dropLog  service.Limiter
 	dropped  uint64 // results, when that was last logged
@@ -44,14 +51,18 @@ type laneCounters struct {
 	batches, stored, repeated, skipped, failures, refused atomic.Uint64
 }
 
-func newLane(s *Service) *lane {
+// newLane makes a lane whose writer sleeps until it is told that the tables are
+// there.
+func newLane(s *Service, index int, loop *reactor.Loop) *lane {
 	perLane := max(s.cfg.QueueBytesMax/s.cfg.Writers, 1)
+	random := rand.New(rand.NewPCG(s.cfg.Seed, uint64(index)))
 	return &lane{
-		s: s, wake: make(chan struct{}, 1),
+		s: s, loop: loop,
 		queue:   tally.NewQueue(tally.QueueConfig{BytesMax: perLane}),
 		infer:   tally.NewIncrements(0),
-		boot:    rand.Uint64() | 1,
-		backoff: service.Backoff{Min: retryMin, Max: max(s.cfg.RetryMax, retryMin)},
+		awake:   true,
+		boot:    random.Uint64() | 1,
+		backoff: service.Backoff{Min: retryMin, Max: max(s.cfg.RetryMax, retryMin), Random: random},
 		dropLog: service.Limiter{Every: logEvery},
 	}
 }
@@ -61,10 +72,15 @@ func (l *lane) put(r *tally.Report) {
 	l.mu.Lock()
 	l.infer.Fill(r)
 	l.queue.Put(r)
+	wake := !l.awake
+	hurry := l.early && l.queue.Stats().Waiting >= store.SaveRowsMax
+	l.awake, l.early = true, l.early && !hurry
 	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
+	if wake {
+		l.loop.Post(l.wake)
+	}
+	if hurry {
+		l.loop.Post(l.hurry)
 	}
 }
 
@@ -74,73 +90,93 @@ func (l *lane) stats() tally.QueueStats {
 	return l.queue.Stats()
 }
 
-// write saves batches until the service ends and nothing is left.
-func (l *lane) write() {
-	if !l.s.ready.wait(l.s.life) {
-		return
-	}
-	for l.s.life.Err() == nil {
-		batch := l.take()
-		if len(batch) > 0 {
-			l.save(batch)
-			continue
-		}
-		select {
-		case <-l.wake:
-			l.linger()
-		case <-l.s.ending.Done():
-			if l.stats().Waiting == 0 {
-				return
-			}
-		}
+// wake begins with what has come: it waits for a batch worth a transaction.
+func (l *lane) wake() {
+	l.linger = l.loop.After(l.s.cfg.Linger, l.next)
+	l.mu.Lock()
+	l.early = l.queue.Stats().Waiting < store.SaveRowsMax
+	hurry := !l.early || l.ended != nil
+	l.mu.Unlock()
+	if hurry {
+		l.hurry()
 	}
 }
 
+// hurry ends the wait.
+func (l *lane) hurry() {
+	if l.linger != nil {
+		l.linger.Stop()
+		l.next()
+	}
+}
+
+// next begins with a batch, or sleeps.
+func (l *lane) next() {
+	l.linger = nil
+	l.batch = l.take()
+	if len(l.batch) > 0 {
+		l.convert(l.batch)
+		l.left = l.reports
+		l.save()
+	} else if l.ended != nil {
+		l.ended()
+		l.ended = nil
+	}
+}
+
+// take returns the next batch; none when nothing waits.
 func (l *lane) take() []*tally.Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queue.Take(store.SaveRowsMax)
+	batch := l.queue.Take(store.SaveRowsMax)
+	l.awake, l.early = len(batch) > 0, false
+	return batch
 }
 
-// linger waits for a batch worth a transaction.
-func (l *lane) linger() {
-	for range lingerCheck {
-		if l.stats().Waiting >= store.SaveRowsMax || !service.Sleep(l.s.ending, l.s.cfg.Linger/lingerCheck) {
-			return
-		}
+// end asks for everything to be saved soon; ended is called, once, when it is.
+// Without tables that is when there are some.
+func (l *lane) end(ended func()) {
+	l.ended = ended
+	if l.stats().Waiting == 0 {
+		l.ended()
+		l.ended = nil
+		return
 	}
+	l.hurry()
 }
 
-// save stores a batch, however long that takes, unless the service is killed.
-func (l *lane) save(batch []*tally.Report) {
-	l.convert(batch)
-	left := l.reports
-	for len(left) > 0 {
-		saved, err := l.s.st.SaveReports(l.s.life, left)
-		left = left[saved.Reports:]
+// save tries to store what is left of the batch.
+func (l *lane) save() {
+	var saved store.Saved
+	var err error
+	l.s.jobs.Run(l.loop, func(ctx context.Context) {
+		saved, err = l.s.st.SaveReports(ctx, l.left)
+		l.left = l.left[saved.Reports:]
 		l.counters.repeated.Add(uint64(saved.Repeated))
 		l.counters.skipped.Add(uint64(saved.Skipped))
-		switch {
-		case err == nil:
-			left = nil
-		case l.s.life.Err() != nil:
-			return
-		case errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrConflict):
-			l.refuse(left, err)
-			left = nil
-		case !l.pause(err):
-			return
-		}
+	}, func() { l.saved(err) })
+}
+
+// saved goes on after an attempt, however often it takes.
+func (l *lane) saved(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrConflict):
+		l.refuse(l.left, err)
+	default:
+		l.loop.After(l.pause(err), l.save)
+		return
 	}
 	l.back()
 	l.counters.batches.Add(1)
-	for _, r := range batch {
+	for _, r := range l.batch {
 		l.counters.stored.Add(uint64(len(r.Results)))
 	}
 	l.mu.Lock()
-	l.queue.Done(batch)
+	l.queue.Done(l.batch)
 	l.mu.Unlock()
 	l.logDrops()
+	l.next()
 }
 
 // convert makes the batch what the store takes. What has no mark gets one of
@@ -175,23 +211,23 @@ func results(from []tally.Result) []store.Result {
 	return to
 }
 
-// pause waits after a failure. False: the service is killed.
-func (l *lane) pause(err error) bool {
+// pause is how long to wait after a failure.
+func (l *lane) pause(err error) time.Duration {
 	l.counters.failures.Add(1)
 	wait := l.backoff.Next()
-	if l.s.outage.goesOn(time.Now()) {
+	if l.s.outage.goesOn(l.s.cfg.Wall()) {
 		t := l.s.Stats()
 		l.s.cfg.Log.Warn("reporter: store away, results wait", "waiting", t.Waiting, "dropped", t.Dropped,
 			"retry_in", wait.Round(time.Millisecond), "err", err)
 	}
 	l.logDrops()
-	return service.Sleep(l.s.life, wait)
+	return wait
 }
 
 // back notes that the store answers.
 func (l *lane) back() {
 	l.backoff.Reset()
-	if lasted := l.s.outage.end(time.Now()); lasted > 0 {
+	if lasted := l.s.outage.end(l.s.cfg.Wall()); lasted > 0 {
 		l.s.cfg.Log.Info("reporter: store is back", "after", lasted.Round(time.Millisecond))
 	}
 }
@@ -203,7 +239,7 @@ func (l *lane) refuse(left []store.Report, err error) {
 		n += len(left[i].Results)
 	}
 	l.counters.refused.Add(uint64(n))
-	if l.dropLog.Ok(time.Now()) {
+	if l.dropLog.Ok(l.s.cfg.Wall()) {
 		l.s.cfg.Log.Error("reporter: results refused by the store", "results", n, "err", err)
 	}
 }
@@ -211,26 +247,10 @@ func (l *lane) refuse(left []store.Report, err error) {
 // logDrops says what found no room since it last said so.
 func (l *lane) logDrops() {
 	q := l.stats()
-	if q.Dropped == l.dropped || !l.dropLog.Ok(time.Now()) {
+	if q.Dropped == l.dropped || !l.dropLog.Ok(l.s.cfg.Wall()) {
 		return
 	}
 	l.s.cfg.Log.Error("reporter: results dropped, the queue is full", "results", q.Dropped-l.dropped,
 		"since_start", q.Dropped, "calls_since_start", q.DroppedCalls)
 	l.dropped = q.Dropped
-}
-
-// readiness lets the writers start once the tables are there.
-type readiness struct{ done chan struct{} }
-
-func newReadiness() *readiness { return &readiness{make(chan struct{})} }
-
-func (r *readiness) set() { close(r.done) }
-
-func (r *readiness) wait(ctx context.Context) bool {
-	select {
-	case <-r.done:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

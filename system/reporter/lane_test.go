@@ -12,7 +12,7 @@ import (
 // column ts of an original agent's report is what it says, of ours that minute.
 func TestTimesOfAReport(t *testing.T) {
 	came := time.Unix(1_700_000_000, 0)
-	l := newLane(&Service{cfg: Default()})
+	l := newLane(&Service{cfg: Default()}, 0, nil)
 	var d decoder
 	for _, boot := range []uint64{0, 7} {
 		q := wire.ReportStatusRequest{ModID: 1, CmdID: 1, TS: 99, Boot: boot, Results: []wire.HostCallResult{{IP: 1, Port: 1, Succ: 1}}}
@@ -33,7 +33,7 @@ func TestTimesOfAReport(t *testing.T) {
 
 // What has merged for long is written in parts, each under a mark of its own.
 func TestMergedReportsAreWrittenInParts(t *testing.T) {
-	l := newLane(&Service{cfg: Default()})
+	l := newLane(&Service{cfg: Default()}, 0, nil)
 	var d decoder
 	const hosts = 3*store.SaveRowsMax - 1
 	for h := range int32(hosts) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"sync"
 	"time"
 
 	"lars/reactor"
@@ -25,20 +24,16 @@ type Store interface {
 // A Service is a running reporter. Its methods may be called from any goroutine.
 type Service struct {
 	cfg    Config
+	r      *reactor.Reactor
 	st     Store
 	server *reactor.Server
 	conns  *service.Conns
 	decode []*decoder // of each loop
 	lanes  []*lane
 
-	ready   *readiness
-	ending  context.Context // from the call of Close on: store what waits and stop
-	end     context.CancelFunc
-	life    context.Context // ends when there is no more time
-	kill    context.CancelFunc
-	running sync.WaitGroup
-	trims   trimCounters
-	outage  outage
+	jobs   *service.Jobs // using the store
+	trims  trimCounters
+	outage outage
 }
 
 // Start opens the port and starts the writers. It returns as soon as the port
@@ -46,14 +41,15 @@ type Service struct {
 // close it after the service.
 func Start(r *reactor.Reactor, cfg Config, st Store) (*Service, error) {
 	cfg = cfg.withDefaults()
-	s := &Service{cfg: cfg, st: st, conns: service.NewConns(r), ready: newReadiness(), outage: outage{lines: service.Limiter{Every: logEvery}}}
-	s.ending, s.end = context.WithCancel(context.Background())
-	s.life, s.kill = context.WithCancel(context.Background())
+	s := &Service{
+		cfg: cfg, r: r, st: st, conns: service.NewConns(r), jobs: service.NewJobs(),
+		outage: outage{lines: service.Limiter{Every: logEvery}},
+	}
 	for range r.Loops() {
 		s.decode = append(s.decode, &decoder{})
 	}
-	for range cfg.Writers {
-		s.lanes = append(s.lanes, newLane(s))
+	for i := range cfg.Writers {
+		s.lanes = append(s.lanes, newLane(s, i, r.Loops()[i%len(r.Loops())]))
 	}
 	var err error
 	s.server, err = r.Listen(cfg.addr(), reactor.ServerConfig{
@@ -68,18 +64,18 @@ func Start(r *reactor.Reactor, cfg Config, st Store) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reporter: %w", err)
 	}
-	s.running.Go(s.prepare)
-	s.running.Go(s.trim)
-	for _, l := range s.lanes {
-		s.running.Go(l.write)
-	}
+	u := newUpkeep(s)
+	r.Loops()[0].Post(func() {
+		u.prepare()
+		u.trim()
+	})
 	return s, nil
 }
 
 func (s *Service) router() *reactor.Router {
 	router := reactor.NewRouter()
 	router.Handle(wire.IDReportStatusRequest, func(q *reactor.Request) {
-		s.decode[q.Loop().Index()].report(time.Now(), q.Body, s.put)
+		s.decode[q.Loop().Index()].report(s.cfg.Wall(), q.Body, s.put)
 	}, nil)
 	return router
 }
@@ -107,19 +103,31 @@ func (s *Service) Close(ctx context.Context) error {
 	}
 	s.conns.Drain(ctx, lastWordsWithin)
 	err := s.conns.Close(ctx)
-	s.end()
-	if s.Stats().Waiting == 0 {
-		s.kill() // nothing to wait for, not even for the store
+	if late := s.endLanes(ctx); err == nil {
+		err = late
 	}
-	defer context.AfterFunc(ctx, s.kill)()
-	s.running.Wait()
+	s.jobs.Stop()
 	if left := s.Stats().Waiting; left > 0 {
 		s.cfg.Log.Error("reporter: results lost at the end", "results", left)
-		if err == nil {
-			err = ctx.Err()
-		}
 	}
 	return err
+}
+
+// endLanes waits until nothing waits for the store, or ctx ends.
+func (s *Service) endLanes(ctx context.Context) error {
+	all := make(chan struct{}, len(s.lanes))
+	done := func() { all <- struct{}{} }
+	for _, l := range s.lanes {
+		if !l.loop.Post(func() { l.end(done) }) {
+			done() // the reactor is gone, and what waited with it
+		}
+	}
+	for range s.lanes {
+		if err := s.r.Await(ctx, all); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decoder turns bodies into reports. Only on its loop.

@@ -40,7 +40,7 @@ type Stats struct {
 // Stats reads the counters without stopping anything; from any goroutine.
 func (s *Service) Stats() Stats {
 	t := Stats{
-		Conns: s.conns.Len(), Away: s.outage.lasts(time.Now()),
+		Conns: s.conns.Len(), Away: s.outage.lasts(s.cfg.Wall()),
 		TrimmedMinutes: s.trims.minutes.Load(), TrimmedMarks: s.trims.marks.Load(), TrimFailures: s.trims.failures.Load(),
 	}
 	for _, d := range s.decode {

@@ -1,6 +1,8 @@
 package reporter
 
 import (
+	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,26 +11,67 @@ import (
 	"lars/system/store"
 )
 
-// prepare brings the tables up to date, however long the store is away.
-func (s *Service) prepare() {
-	backoff := service.Backoff{Min: retryMin, Max: max(s.cfg.RetryMax, retryMin)}
-	log := service.Limiter{Every: logEvery}
-	began := time.Now()
-	for {
-		err := s.st.Migrate(s.life)
+// upkeep is what the service does for its tables, on its first loop and the
+// workers.
+type upkeep struct {
+	s     *Service
+	began time.Time
+	retry service.Backoff // of prepare
+	again service.Backoff // of trim
+	lines service.Limiter // about prepare
+	trims service.Limiter // about trim
+}
+
+func newUpkeep(s *Service) *upkeep {
+	random := rand.New(rand.NewPCG(s.cfg.Seed, 1<<32)) // no lane's
+	return &upkeep{
+		s: s, began: s.cfg.Wall(),
+		retry: service.Backoff{Min: retryMin, Max: max(s.cfg.RetryMax, retryMin), Random: random},
+		again: service.Backoff{Min: s.cfg.TrimEvery, Max: s.cfg.TrimEvery, Random: random},
+		lines: service.Limiter{Every: logEvery},
+		trims: service.Limiter{Every: time.Hour},
+	}
+}
+
+// prepare brings the tables up to date, however long the store is away, and
+// then wakes the writers.
+func (u *upkeep) prepare() {
+	s, loop := u.s, u.s.r.Loops()[0]
+	var err error
+	s.jobs.Run(loop, func(ctx context.Context) { err = s.st.Migrate(ctx) }, func() {
 		if err == nil {
-			s.ready.set()
+			for _, l := range s.lanes {
+				l.loop.Post(l.next)
+			}
 			return
 		}
-		wait := backoff.Next()
-		if now := time.Now(); s.life.Err() == nil && log.Ok(now) {
-			s.cfg.Log.Warn("reporter: store away at start, results wait", "for", now.Sub(began).Round(time.Millisecond),
+		wait := u.retry.Next()
+		if now := s.cfg.Wall(); u.lines.Ok(now) {
+			s.cfg.Log.Warn("reporter: store away at start, results wait", "for", now.Sub(u.began).Round(time.Millisecond),
 				"waiting", s.Stats().Waiting, "retry_in", wait.Round(time.Millisecond), "err", err)
 		}
-		if !service.Sleep(s.life, wait) {
-			return
-		}
-	}
+		loop.After(wait, u.prepare)
+	})
+}
+
+// trim deletes what is too old, now and then. Several reporters may do it at
+// the same time.
+func (u *upkeep) trim() {
+	s, loop := u.s, u.s.r.Loops()[0]
+	loop.After(u.again.Next(), func() {
+		now := s.cfg.Wall()
+		s.jobs.Run(loop, func(ctx context.Context) {
+			done, err := s.st.Trim(ctx, store.TrimLimits{Minutes: now.Add(-s.cfg.MinutesKeep), Marks: now.Add(-s.cfg.MarksKeep)})
+			s.trims.minutes.Add(uint64(done.Minutes))
+			s.trims.marks.Add(uint64(done.Marks))
+			if err != nil && ctx.Err() == nil {
+				s.trims.failures.Add(1)
+				if u.trims.Ok(now) {
+					s.cfg.Log.Warn("reporter: old rows not deleted", "err", err)
+				}
+			}
+		}, u.trim)
+	})
 }
 
 // outage is what all writers together know of the store being away, so that
@@ -74,22 +117,3 @@ func (o *outage) lasts(now time.Time) time.Duration {
 
 // trimCounters are rows that were deleted for their age.
 type trimCounters struct{ minutes, marks, failures atomic.Uint64 }
-
-// trim deletes what is too old, now and then. Several reporters may do it at
-// the same time.
-func (s *Service) trim() {
-	log := service.Limiter{Every: time.Hour}
-	pause := service.Backoff{Min: s.cfg.TrimEvery, Max: s.cfg.TrimEvery}
-	for service.Sleep(s.ending, pause.Next()) {
-		now := time.Now()
-		done, err := s.st.Trim(s.ending, store.TrimLimits{Minutes: now.Add(-s.cfg.MinutesKeep), Marks: now.Add(-s.cfg.MarksKeep)})
-		s.trims.minutes.Add(uint64(done.Minutes))
-		s.trims.marks.Add(uint64(done.Marks))
-		if err != nil && s.ending.Err() == nil {
-			s.trims.failures.Add(1)
-			if log.Ok(now) {
-				s.cfg.Log.Warn("reporter: old rows not deleted", "err", err)
-			}
-		}
-	}
-}

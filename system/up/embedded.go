@@ -75,7 +75,7 @@ func (s *System) embedDNS(log *slog.Logger, args []string) (part, error) {
 		return nil, err
 	}
 	c.Log = log
-	return s.run(c.Threads, func(r *reactor.Reactor) (service, func() any, error) {
+	return s.run(reactor.Config{Loops: c.Threads}, func(r *reactor.Reactor) (service, func() any, error) {
 		v, err := dns.Start(r, c, s.cfg.Store)
 		return v, func() any { return v.Stats() }, err
 	})
@@ -87,7 +87,7 @@ func (s *System) embedReporter(log *slog.Logger, args []string) (part, error) {
 		return nil, err
 	}
 	c.Log = log
-	return s.run(c.Threads, func(r *reactor.Reactor) (service, func() any, error) {
+	return s.run(c.Reactor(), func(r *reactor.Reactor) (service, func() any, error) {
 		v, err := reporter.Start(r, c, s.cfg.Store)
 		return v, func() any { return v.Stats() }, err
 	})
@@ -99,19 +99,19 @@ func (s *System) embedAgent(log *slog.Logger, args []string) (part, error) {
 		return nil, err
 	}
 	c.Log = log
-	return s.run(c.Threads, func(r *reactor.Reactor) (service, func() any, error) {
+	return s.run(reactor.Config{Loops: c.Threads}, func(r *reactor.Reactor) (service, func() any, error) {
 		v, err := agent.Start(r, c)
 		return v, func() any { return v.Stats() }, err
 	})
 }
 
 // run opens a reactor and starts a service on it.
-func (s *System) run(loops int, start func(*reactor.Reactor) (service, func() any, error)) (part, error) {
+func (s *System) run(c reactor.Config, start func(*reactor.Reactor) (service, func() any, error)) (part, error) {
 	d, err := s.cfg.Open(s.cfg.Backend)
 	if err != nil {
 		return nil, err
 	}
-	r, err := reactor.Open(d, reactor.Config{Loops: loops})
+	r, err := reactor.Open(d, c)
 	if err != nil {
 		return nil, err
 	}

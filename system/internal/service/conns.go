@@ -1,8 +1,11 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,16 +19,18 @@ var ErrClosing = errors.New("service is closing")
 // Conns are the live connections of one service on a reactor that it may share
 // with others, so that it can end its own and nothing else.
 type Conns struct {
-	r       *reactor.Reactor
-	loops   []map[*reactor.Conn]struct{} // each only on its loop
-	live    atomic.Int64
-	closing atomic.Bool
-	empty   chan struct{} // has room for one: closing, and none is left
+	r     *reactor.Reactor
+	loops []map[*reactor.Conn]struct{} // each only on its loop
+	live  atomic.Int64
+
+	draining, closing atomic.Bool
+	drained           chan struct{} // has room for one: draining, and none is left or the time is over
+	empty             chan struct{} // has room for one: closing, and none is left
 }
 
 // NewConns makes an empty set.
 func NewConns(r *reactor.Reactor) *Conns {
-	c := &Conns{r: r, empty: make(chan struct{}, 1)}
+	c := &Conns{r: r, drained: make(chan struct{}, 1), empty: make(chan struct{}, 1)}
 	for range r.Loops() {
 		c.loops = append(c.loops, map[*reactor.Conn]struct{}{})
 	}
@@ -50,24 +55,24 @@ func (c *Conns) Remove(conn *reactor.Conn) {
 	}
 }
 
-// Of returns the connections of a loop; only on that loop.
-func (c *Conns) Of(l *reactor.Loop) map[*reactor.Conn]struct{} { return c.loops[l.Index()] }
+// Of returns the connections of a loop, the oldest first; only on that loop.
+func (c *Conns) Of(l *reactor.Loop) []*reactor.Conn {
+	return slices.SortedFunc(maps.Keys(c.loops[l.Index()]), func(a, b *reactor.Conn) int { return cmp.Compare(a.ID(), b.ID()) })
+}
 
 // Len is the number of live connections.
 func (c *Conns) Len() int { return int(c.live.Load()) }
 
-// drainLook is how often Drain looks.
-const drainLook = 5 * time.Millisecond
-
 // Drain waits until no connection is left, at most for d and until ctx ends: a
 // peer that has sent its last words and closed is heard out, though the words
 // may still be on their way to the loop. Call it between the end of accepting
-// and Close, and never on a loop.
+// and Close, once, and never on a loop.
 func (c *Conns) Drain(ctx context.Context, d time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	for c.Len() > 0 && Sleep(ctx, drainLook) {
-	}
+	over := c.r.Loops()[0].After(d, func() { signal(c.drained) })
+	defer over.Stop()
+	c.draining.Store(true)
+	c.checkEmpty()
+	_ = c.r.Await(ctx, c.drained) // the connections that are left are ended by Close
 }
 
 // Close ends every connection once its output is sent, or when ctx ends, whose
@@ -76,28 +81,36 @@ func (c *Conns) Close(ctx context.Context) error {
 	c.closing.Store(true)
 	c.end(nil)
 	c.checkEmpty()
-	select {
-	case <-c.empty:
-		return nil
-	case <-ctx.Done():
+	err := c.r.Await(ctx, c.empty)
+	if err != nil {
 		c.end(ErrClosing)
-		return ctx.Err()
 	}
+	return err
 }
 
 func (c *Conns) end(cause error) {
 	c.r.PostAll(func(l *reactor.Loop) {
-		for conn := range c.Of(l) {
+		for _, conn := range c.Of(l) {
 			conn.Close(cause)
 		}
 	})
 }
 
 func (c *Conns) checkEmpty() {
-	if c.closing.Load() && c.live.Load() == 0 {
-		select {
-		case c.empty <- struct{}{}:
-		default:
-		}
+	if c.live.Load() > 0 {
+		return
+	}
+	if c.draining.Load() {
+		signal(c.drained)
+	}
+	if c.closing.Load() {
+		signal(c.empty)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }

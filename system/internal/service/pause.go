@@ -1,7 +1,6 @@
 package service
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -11,6 +10,7 @@ import (
 // do not come back together. The zero value pauses for no time.
 type Backoff struct {
 	Min, Max time.Duration
+	Random   *rand.Rand // nil: one that no run repeats
 	failures int
 }
 
@@ -21,26 +21,14 @@ func (b *Backoff) Next() time.Duration {
 	if limit <= 0 {
 		return 0
 	}
-	return limit/2 + rand.N(limit/2+1)
+	if b.Random == nil {
+		return limit/2 + rand.N(limit/2+1)
+	}
+	return limit/2 + time.Duration(b.Random.Int64N(int64(limit/2)+1))
 }
 
 // Reset starts over, after a success.
 func (b *Backoff) Reset() { b.failures = 0 }
-
-// Sleep waits and reports true, or false as soon as ctx ends.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
 
 // Limiter lets one in a while through: log lines about what may happen often.
 // The zero value lets everything through. Not safe for concurrent use.

@@ -56,15 +56,38 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-func TestSleepEndsWithItsContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	if !service.Sleep(ctx, 0) {
-		t.Error("a sleep of no time was cut")
+func TestJobs(t *testing.T) {
+	r, err := reactor.Open(std.Driver{}, reactor.Config{Workers: 1, WorkersQueueMax: 1})
+	if err != nil {
+		t.Fatal(err)
 	}
-	cancel()
-	if service.Sleep(ctx, time.Hour) {
-		t.Error("it slept")
+	t.Cleanup(r.Close)
+	l, jobs := r.Loops()[0], service.NewJobs()
+	results := make(chan int, 100)
+	for i := range 100 { // more than the workers take at once
+		seen := 0
+		jobs.Run(l, func(context.Context) { seen = i }, func() { results <- seen })
 	}
+	sum := 0
+	for range 100 {
+		sum += <-results
+	}
+	if sum != 99*100/2 {
+		t.Errorf("the results sum up to %d", sum)
+	}
+	began, ended := make(chan struct{}), false
+	jobs.Run(l, func(ctx context.Context) {
+		close(began)
+		<-ctx.Done()
+		ended = true
+	}, func() { t.Error("done after Stop") })
+	<-began
+	jobs.Stop()
+	if !ended {
+		t.Error("Stop left work running")
+	}
+	jobs.Run(l, func(context.Context) { t.Error("work after Stop") }, func() { t.Error("done after Stop") })
+	r.Close()
 }
 
 // set is a server with a set of its connections.
