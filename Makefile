@@ -5,11 +5,11 @@ LARS     = bin/lars
 
 # make bench BACKEND=epoll CONNS=100 RATE=50000: each of these that is set
 # becomes a flag of "lars bench"; BENCH_FLAGS takes any other.
-bench_vars = WORKLOAD MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS WORKERS PIN IDLE OUT BACKENDS BASELINE
+bench_vars = WORKLOAD MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS GENERATOR_LOOPS PIN IDLE OUT BACKENDS BASELINE
 bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(if $(UDP),--udp) $(if $(SYSCALLS),--syscalls) $(BENCH_FLAGS)
-lower      = $(shell echo $(1) | tr A-Z a-z)
+lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain smoke fuzz microbench bench bench-all up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain smoke fuzz microbench bench bench-all capacity up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -54,6 +54,9 @@ bench: build ## measure one server: make bench BACKEND=epoll CONNS=100 RATE=5000
 
 bench-all: build ## compare every backend, interleaved in one run
 	@$(LARS) bench all $(bench_args)
+
+capacity: build ## the highest rate under an objective: make capacity SLO=p99:5ms BACKEND=epoll
+	@$(LARS) bench capacity --backend $(BACKEND) $(if $(SLO),--slo $(SLO)) $(bench_args)
 
 up: build ## the whole system on this machine: make up BACKEND=epoll; UP_FLAGS takes any flag
 	@$(LARS) up --backend $(BACKEND) $(UP_FLAGS)

@@ -70,6 +70,11 @@ var bans = []struct {
 		"the generator has its own sockets, never those under test",
 	},
 	{
+		"bench/capacity",
+		[]string{"lars/bench/run", "lars/bench/cli", "net", "os"},
+		"a search decides; others start servers and make the load",
+	},
+	{
 		"bench/pace",
 		[]string{"lars/", "net"},
 		"schedules are pure",

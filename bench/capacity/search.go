@@ -74,7 +74,7 @@ const (
 
 // widths are the distances of the confirmed rates from the estimate, as the
 // logarithm of the ratio, tried in turn.
-func widths() []float64 { return []float64{0.05, 0.1, 0.2, 0.4} }
+func widths() []float64 { return []float64{0.05, 0.1, 0.2, 0.4, 0.8} }
 
 // testError is the probability that a rate at which half of the windows pass
 // gets ten of twelve: the error of a test.

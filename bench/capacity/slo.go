@@ -59,7 +59,7 @@ func (s SLO) String() string {
 // the percentile, and as arrivals are random half as many again.
 func (s SLO) requestsMin() float64 {
 	const above, spare = 10, 1.5
-	return above * spare / (1 - s.Percentile/100)
+	return math.Round(above * spare / (1 - s.Percentile/100))
 }
 
 // RateMin is the lowest rate at which windows of the given length support the

@@ -35,6 +35,7 @@ func Commands(backends []Backend) cli.Table {
 		Commands: []cli.Command{
 			{Name: "run", Summary: "measure one server: a backend, the C floor, a command, or an address", Run: one(backends).run},
 			{Name: "all", Summary: "compare backends and the C floor, interleaved in one run", Run: all(backends).run},
+			{Name: "capacity", Summary: "find the highest rate that meets an objective, with its confidence", Run: capacityCommand(backends)},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
 			{Name: "render", Summary: "make the derived files of results again", Run: render},
 		},
@@ -43,6 +44,7 @@ func Commands(backends []Backend) cli.Table {
 			"lars bench run --backend epoll --conns 1000 --rate 50000",
 			"lars bench all --repeat 7",
 			"lars bench all --workload gethost",
+			"lars bench capacity --slo p99:5ms --backend epoll",
 		},
 	}
 }

@@ -169,6 +169,31 @@ func TestAll(t *testing.T) {
 	}
 }
 
+// TestCapacity searches below the rate that any server reaches.
+func TestCapacity(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "result")
+	code, stdout, stderr := lars("capacity", "--slo", "p50:1s", "--backend", "alpha", "--to", "1500", "--duration", "50ms", "--warmup", "10ms", "--conns", "3", "--out", dir)
+	if code != 0 {
+		t.Fatalf("code %d: %s %s", code, stdout, stderr)
+	}
+	for _, want := range []string{"open loop of 1000 to 1500 requests a second", "alpha: p50:1s holds at 1,500 requests a second (confidence", "where it ends was not found", "from below", "verdict: ", "files: " + dir} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the output lacks %q:\n%s", want, stdout)
+		}
+	}
+	r, err := record.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Arms[0].Sweep; r.Kind != "capacity" || s == nil || s.Low != 1500 || s.High != 0 || len(s.Points) < 2 {
+		t.Errorf("%+v", r.Arms[0].Sweep)
+	}
+	code, stdout, _ = lars("capacity", "--slo", "p50:1us", "--backend", "beta", "--to", "1500", "--duration", "50ms", "--warmup", "10ms", "--conns", "3", "--out", "none")
+	if code != 0 || !strings.Contains(stdout, "not even 1000 requests a second met the objective") {
+		t.Errorf("code %d:\n%s", code, stdout)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -213,9 +238,17 @@ func TestRefusals(t *testing.T) {
 		{"all --backends alpha,nope", "unknown backend"},
 		{"all --backends alpha,alpha", "two servers are named"},
 		{"all --backends alpha --baseline beta", "not among the servers"},
+		{"capacity --slo soon", "such as p99:5ms"},
+		{"capacity --slo p99.999:5ms --to 10000", "cannot be measured: windows of 1s would have to have 1500000 requests"},
+		{"capacity --from 10", "choose 1500 or more, or a longer --duration"},
+		{"capacity --from 5000 --to 4000", "is above --to"},
+		{"capacity --to 0", "choose a rate above 0"},
+		{"capacity --duration 0s", "nothing would be measured"},
+		{"capacity --workload report", "requests with a reply: echo, gethost, getroute"},
+		{"capacity --backend nope", "unknown backend"},
 		{"verify", "which folder"},
 		{"render nowhere", "no such file"},
-		{"frobnicate", "Known: run, all, verify, render"},
+		{"frobnicate", "Known: run, all, "},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			code, stdout, stderr := lars(strings.Fields(c.args)...)
@@ -227,7 +260,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"verify", "-h"}, {"help"}} {
+	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"verify", "-h"}, {"help"}} {
 		code, stdout, _ := lars(args...)
 		if code != 0 || !strings.Contains(stdout, "Examples:") || !strings.Contains(stdout, "Usage: lars bench") {
 			t.Errorf("%v: code %d, %s", args, code, stdout)

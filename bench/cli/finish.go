@@ -25,9 +25,7 @@ func (c *command) finish(stdout, stderr io.Writer, o *options, result *run.Resul
 		Baseline: o.baseline,
 	})
 	if o.json {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(&bundle.Run); err != nil {
+		if err := printJSON(stdout, &bundle.Run); err != nil {
 			return err
 		}
 	} else {
@@ -37,6 +35,12 @@ func (c *command) finish(stdout, stderr io.Writer, o *options, result *run.Resul
 		return err
 	}
 	return exitFor(result.Verdict())
+}
+
+func printJSON(w io.Writer, r *record.Run) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
 }
 
 func (o *options) write(stdout, stderr io.Writer, b *record.Bundle) error {

@@ -35,7 +35,7 @@ type options struct {
 	arrivals                  string
 	duration, warmup, timeout time.Duration
 	seed                      uint64
-	repeat, loops, workers    int
+	repeat, loops, threads    int
 	pin                       string
 	idle                      int
 	syscalls                  bool
@@ -72,7 +72,9 @@ func (c *command) options() *options {
 		o.flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ip:port` for the started server; port 0 is a free one")
 	}
 	o.loadFlags()
+	o.paceFlags()
 	o.runFlags()
+	o.placeFlags()
 	return o
 }
 
@@ -84,13 +86,18 @@ func (o *options) loadFlags() {
 	f.BoolVar(&o.udp, "udp", false, "UDP instead of TCP, for echo")
 	f.IntVar(&o.conns, "conns", 100, "`number` of connections (of sockets, for UDP)")
 	f.IntVar(&o.depth, "depth", 0, "`requests` in flight on each connection: of a closed loop (1), or at most, with --rate (no limit)")
-	f.Float64Var(&o.rate, "rate", 0, "open loop: `requests` per second over all connections (report and reportstore: always; 10000, 5000)")
 	f.StringVar(&o.arrivals, "arrivals", "poisson", "open loop: `law` of the arrivals, poisson or constant")
 	f.IntVar(&o.payload, "payload", 0, "`bytes` of content in a message; 0 is the original's 13 (a 20-byte body)")
-	f.DurationVar(&o.duration, "duration", o.pick(5*time.Second, 2*time.Second), "measured `time` of each round")
-	f.DurationVar(&o.warmup, "warmup", o.pick(time.Second, 500*time.Millisecond), "`time` of load before it that is not measured")
 	f.DurationVar(&o.timeout, "timeout", 0, "`time` after which a request is given up (10s, UDP 1s)")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that the arrivals follow from; round k uses seed+k")
+}
+
+// paceFlags are those of a load that is known before.
+func (o *options) paceFlags() {
+	f := o.flags
+	f.Float64Var(&o.rate, "rate", 0, "open loop: `requests` per second over all connections (report and reportstore: always; 10000, 5000)")
+	f.DurationVar(&o.duration, "duration", o.pick(5*time.Second, 2*time.Second), "measured `time` of each round")
+	f.DurationVar(&o.warmup, "warmup", o.pick(time.Second, 500*time.Millisecond), "`time` of load before it that is not measured")
 }
 
 func (o *options) runFlags() {
@@ -100,11 +107,16 @@ func (o *options) runFlags() {
 		repeat = 7
 	}
 	f.IntVar(&o.repeat, "repeat", repeat, "`rounds`, each in a fresh server; intervals need 6, and many short rounds beat few long ones")
-	f.IntVar(&o.loops, "loops", 1, "`number` of event loops of the server, each on a processor")
-	f.IntVar(&o.workers, "workers", 1, "`number` of generator threads, each on a processor")
-	f.StringVar(&o.pin, "pin", "auto", "`processors`: auto, off, or SERVER:GENERATOR such as 0:1 or 0,1:2-3")
 	f.IntVar(&o.idle, "idle", 0, "also measure the memory of this `number` of idle connections")
 	f.BoolVar(&o.syscalls, "syscalls", false, "also count the system calls of the server, with perf or strace, after the rounds")
+}
+
+// placeFlags say where server and generator run, and where the result goes.
+func (o *options) placeFlags() {
+	f := o.flags
+	f.IntVar(&o.loops, "loops", 1, "`number` of event loops of the server, each on a processor")
+	f.IntVar(&o.threads, "generator-loops", 1, "`number` of generator threads, each on a processor")
+	f.StringVar(&o.pin, "pin", "auto", "`processors`: auto, off, or SERVER:GENERATOR such as 0:1 or 0,1:2-3")
 	f.StringVar(&o.out, "out", "", "`directory` for the result files (out/ID); \"none\" writes none")
 	f.BoolVar(&o.json, "json", false, "print run.json instead of the table")
 }
@@ -130,9 +142,9 @@ func (c *command) names() []string {
 // config turns the flags into a run. Notes, such as a missing compiler for the
 // floor of a comparison, go to stderr.
 func (o *options) config(ctx context.Context, stderr io.Writer) (run.Config, error) {
-	c := run.Config{Loops: o.loops, Workers: o.workers, Rounds: o.repeat, Idle: o.idle, Calls: o.syscalls}
-	if o.loops < 1 || o.workers < 1 || o.repeat < 1 {
-		return c, o.flags.Errorf("--loops, --workers and --repeat are 1 or more")
+	c := run.Config{Loops: o.loops, Workers: o.threads, Rounds: o.repeat, Idle: o.idle, Calls: o.syscalls}
+	if o.loops < 1 || o.threads < 1 || o.repeat < 1 {
+		return c, o.flags.Errorf("--loops, --generator-loops and --repeat are 1 or more")
 	}
 	if err := o.chooseKind(); err != nil {
 		return c, err

@@ -18,6 +18,7 @@ type progress struct {
 	w        io.Writer // nil: not a terminal
 	lastTime time.Time
 	lastLine int // characters on the screen
+	noted    string
 }
 
 // redrawEvery bounds what drawing costs the generator's processor.
@@ -50,8 +51,15 @@ func (p *progress) update(now run.Progress) {
 		return
 	}
 	p.lastTime = time.Now()
-	p.draw(progressLine(now))
+	line := progressLine(now)
+	if p.noted != "" {
+		line += "  " + p.noted
+	}
+	p.draw(line)
 }
+
+// note adds something to the lines that follow.
+func (p *progress) note(text string) { p.noted = text }
 
 // say shows a line at once.
 func (p *progress) say(text string) {

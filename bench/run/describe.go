@@ -39,6 +39,9 @@ func (p *Plan) describeLoad() string {
 	if max(1, c.Conns) == 1 {
 		conns = "1 connection"
 	}
+	if p.config.RateMax > 0 {
+		return fmt.Sprintf("%s, open loop of %g to %g requests a second (%s)%s", conns, c.Rate, p.config.RateMax, c.Arrivals, describeLimit(c.Depth))
+	}
 	if c.Open() {
 		return fmt.Sprintf("%s, open loop of %g requests a second (%s)%s", conns, c.Rate, c.Arrivals, describeLimit(c.Depth))
 	}

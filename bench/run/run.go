@@ -73,6 +73,9 @@ type Config struct {
 	// Idle is the number of connections for measuring the memory that an idle
 	// one costs; 0 leaves it out. TCP only, and only of started servers.
 	Idle int
+	// RateMax is the highest rate of a Session that tries several, from
+	// Load.Rate on; 0 for others.
+	RateMax float64
 	// Calls also counts the system calls of started servers, after the rounds.
 	Calls bool
 	// Observe, if set, is called about every Load.Every and at changes, from
@@ -167,6 +170,9 @@ type Result struct {
 	Calls      []Calls // of targets; empty when not counted
 	Cut        bool    // ended early by its context
 	Notes      []string
+	Windows    []Machine // around each window of a Session
+
+	against []load.Reason // what the user of a Session has against it
 }
 
 // Run measures. When ctx ends early it returns what was measured until then,

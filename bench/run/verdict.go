@@ -22,6 +22,7 @@ func (r *Result) Verdict() load.Verdict { return load.Worst(r.Reasons()) }
 // however many rounds and targets it hit, and the machine's.
 func (r *Result) Reasons() []load.Reason {
 	out := append(r.roundReasons(), r.machineReasons()...)
+	out = append(out, r.against...)
 	if r.Cut {
 		out = append(out, load.Reason{Verdict: load.Invalid, Text: "the run was interrupted before its end"})
 	}
@@ -77,8 +78,12 @@ func kindOf(r load.Reason) string {
 
 func (r *Result) machineReasons() []load.Reason {
 	var steals, others []float64
+	machines := slices.Clone(r.Windows)
 	for i := range r.Rounds {
-		if m := r.Rounds[i].Machine; m.Known {
+		machines = append(machines, r.Rounds[i].Machine)
+	}
+	for _, m := range machines {
+		if m.Known {
 			steals, others = append(steals, m.Steal), append(others, m.Others)
 		}
 	}
