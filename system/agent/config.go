@@ -262,16 +262,15 @@ func (c Config) resolve() (Config, error) {
 			return c, fmt.Errorf("agent: %w", err)
 		}
 	}
-	_, err := balance.New(c.balance())
-	return c, err
+	return c, c.balance().Check()
 }
 
 // balance is the part of the balancers.
-func (c Config) balance() balance.Config {
-	return balance.Config{
+func (c Config) balance() balance.Settings {
+	return balance.Settings{Algorithm: "classic", Classic: balance.Config{
 		ProbeNum: c.ProbeNum, InitSuccCnt: c.InitSuccCnt, InitErrCnt: c.InitErrCnt,
 		ErrRate: float32(c.ErrRate), SuccRate: float32(c.SuccRate), WindowErrRate: float32(c.WindowErrRate),
 		ContinErrLimit: c.ContinErrLimit, ContinSuccLimit: c.ContinSuccLimit,
 		IdleTimeout: c.IdleTimeout, OverloadTimeout: c.OverloadTimeout, HostsMax: c.HostsMax,
-	}
+	}}
 }

@@ -172,7 +172,7 @@ func (s *shard) getHost(r *wire.GetHostRequest) *wire.GetHostResponse {
 		s.count.add(NoExist)
 		return a
 	}
-	switch c := m.lb.Pick(now, 0); c.Verdict {
+	switch c := m.lb.Pick(now, balance.Ask{}); c.Verdict {
 	case balance.Picked:
 		s.count.add(Picked)
 		a.Retcode, a.HasHost = wire.RetSucc, true
@@ -249,7 +249,7 @@ func (s *shard) takeReport(r *wire.ReportRequest) {
 		return
 	}
 	failed := r.Retcode != wire.RetSucc
-	e := m.lb.Report(s.loop.Now(), balance.Result{Host: host, Failed: failed})
+	e := m.lb.Report(s.loop.Now(), balance.Result{Host: host, Outcome: balance.OutcomeOf(r.Retcode)})
 	if e.Unknown {
 		s.count.add(UnknownHost)
 		return
@@ -263,15 +263,17 @@ func (s *shard) takeReport(r *wire.ReportRequest) {
 
 // moved notes that reports changed the state of a host.
 func (s *shard) moved(m *module, c balance.Change) {
-	kind := Recoveries
-	if c.To == balance.Overloaded {
-		kind = Overloads
+	switch out := c.To.Out(); {
+	case out == c.From.Out(): // half-open is out still, warming is not
+	case out:
 		m.overloaded++
-	} else {
+		s.count.add(Overloads)
+		s.out.overload(m.name, c.Host, true)
+	default:
 		m.overloaded--
+		s.count.add(Recoveries)
+		s.out.overload(m.name, c.Host, false)
 	}
-	s.count.add(kind)
-	s.out.overload(m.name, c.Host, c.To == balance.Overloaded)
 	if s.logged > 0 {
 		s.logged--
 		s.service.config.Log.Info("host is "+c.To.String(), "module", m.name, "host", c.Host, "why", c.Why.String())

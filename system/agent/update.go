@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -39,7 +40,7 @@ func (s *shard) update(name route.Module, hosts []route.Host) {
 // set gives a module its hosts and reports whether that changed anything.
 func (s *shard) set(now time.Duration, m *module, hosts []route.Host) bool {
 	if m.lb == nil {
-		lb, err := balance.New(s.service.config.balance())
+		lb, err := balance.Open(s.service.config.balance(), rand.Uint64())
 		if err != nil {
 			return false // the configuration was tried at the start
 		}
@@ -54,7 +55,7 @@ func (s *shard) set(now time.Duration, m *module, hosts []route.Host) bool {
 func (s *shard) replace(now time.Duration, m *module, hosts []route.Host) bool {
 	before := m.lb.Len()
 	s.markOverloaded(m, false)
-	e := m.lb.Update(now, hosts)
+	e := m.lb.Update(now, balance.Plain(hosts))
 	changed := len(e.Changes) > 0
 	if e.Refused > 0 {
 		s.count[HostsRefused].Add(uint64(e.Refused))
@@ -73,9 +74,9 @@ func (s *shard) markOverloaded(m *module, overloaded bool) {
 	m.overloaded = 0
 	s.states = m.lb.AppendStates(s.states[:0])
 	for _, h := range s.states {
-		if h.State == balance.Overloaded {
+		if h.State.Out() {
 			m.overloaded++
-			s.out.overload(m.name, h.Host, overloaded)
+			s.out.overload(m.name, h.Host.Host, overloaded)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package balance
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,27 +16,32 @@ func addr(n int) route.Host {
 	return route.Host{IP: 0x0A000000 + uint32(n), Port: 80}
 }
 
-func addrs(from, to int) []route.Host {
-	var list []route.Host
+func addrs(from, to int) []Host {
+	var list []Host
 	for n := from; n <= to; n++ {
-		list = append(list, addr(n))
+		list = append(list, Host{Host: addr(n)})
 	}
 	return list
 }
 
-func newLars(t testing.TB, cfg Config, list []route.Host) *Lars {
-	b, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+func newLars(t testing.TB, cfg Config, list []Host) *classic {
+	t.Helper()
+	b := newClassic(cfg)
 	b.Update(0, list)
 	return b
+}
+
+func outcome(failed bool) Outcome {
+	if failed {
+		return Soft
+	}
+	return OK
 }
 
 // fail reports n errors of host h in a row.
 func fail(b Balancer, now time.Duration, h route.Host, n int) (last Effects) {
 	for range n {
-		last = b.Report(now, Result{Host: h, Failed: true})
+		last = b.Report(now, Result{Host: h, Outcome: Soft})
 	}
 	return last
 }
@@ -45,14 +51,14 @@ func fail(b Balancer, now time.Duration, h route.Host, n int) (last Effects) {
 func TestB3EmptyModuleIsAnAnswer(t *testing.T) {
 	b := newLars(t, Config{}, nil)
 	for range 20 {
-		if c := b.Pick(0, 0); c != (Choice{}) {
+		if c := b.Pick(0, Ask{}); c != (Choice{}) {
 			t.Fatalf("picked %+v from nothing", c)
 		}
 	}
 	b.Update(0, addrs(1, 1))
 	fail(b, 0, addr(1), 15)
 	b.Update(0, nil)
-	if c := b.Pick(0, 0); c.Verdict != NoHost || b.Len() != 0 {
+	if c := b.Pick(0, Ask{}); c.Verdict != NoHost || b.Len() != 0 {
 		t.Errorf("%+v from an emptied module of %d hosts", c, b.Len())
 	}
 }
@@ -65,13 +71,13 @@ func TestB7RemovedHostIsGone(t *testing.T) {
 	b.Update(0, addrs(1, 1))
 	for _, gone := range addrs(2, 3) {
 		for range 40 {
-			if e := b.Report(0, Result{Host: gone, Failed: true}); !e.Unknown || len(e.Changes) != 0 {
+			if e := b.Report(0, Result{Host: gone.Host, Outcome: Soft}); !e.Unknown || len(e.Changes) != 0 {
 				t.Fatalf("a report for %v, which is gone: %+v", gone, e)
 			}
 		}
 	}
 	for range 30 {
-		if c := b.Pick(0, 0); c.Host != addr(1) || c.Probe {
+		if c := b.Pick(0, Ask{}); c.Host != addr(1) || c.Probe {
 			t.Fatalf("picked %+v, want the one host left", c)
 		}
 	}
@@ -90,13 +96,10 @@ func TestB7RemovedHostIsGone(t *testing.T) {
 // one that began in 1970: a first success is lost, a first error overloads.
 func TestB8FirstReportEndsNoWindow(t *testing.T) {
 	start := 400 * 24 * time.Hour // as far from the clock's origin as you like
-	b, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := newClassic(Config{})
 	b.Update(start, addrs(1, 3))
 	for _, h := range addrs(1, 3) {
-		if e := b.Report(start, Result{Host: h, Failed: true}); len(e.Changes) != 0 {
+		if e := b.Report(start, Result{Host: h.Host, Outcome: Soft}); len(e.Changes) != 0 {
 			t.Errorf("a first error moved %v: %+v", h, e)
 		}
 	}
@@ -112,7 +115,7 @@ func TestB8ProbeCountBeginsAtZero(t *testing.T) {
 	b := newLars(t, Config{}, addrs(1, 2))
 	fail(b, 0, addr(2), 15)
 	for n := 1; n <= 11; n++ {
-		if c := b.Pick(0, 0); c.Probe != (n == 11) {
+		if c := b.Pick(0, Ask{}); c.Probe != (n == 11) {
 			t.Errorf("pick %d: %+v", n, c)
 		}
 	}
@@ -125,7 +128,7 @@ func TestSeedPickIsNotDoubled(t *testing.T) {
 	fail(b, 0, addr(5), 15)
 	want := []int{1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 5, 3, 4}
 	for n, h := range want {
-		if c := b.Pick(0, 0); c.Host != addr(h) || c.Probe != (h == 5) {
+		if c := b.Pick(0, Ask{}); c.Host != addr(h) || c.Probe != (h == 5) {
 			t.Errorf("pick %d: %+v, want %v", n+1, c, addr(h))
 		}
 	}
@@ -137,13 +140,13 @@ func TestF10ClockStepsBack(t *testing.T) {
 	b := newLars(t, Config{}, nil)
 	b.Update(time.Hour, addrs(1, 2))
 	fail(b, time.Hour, addr(2), 15)
-	if e := b.Report(0, Result{Host: addr(2), Failed: true}); len(e.Changes) != 0 {
+	if e := b.Report(0, Result{Host: addr(2), Outcome: Soft}); len(e.Changes) != 0 {
 		t.Errorf("a step back moved the host: %+v", e)
 	}
-	if e := b.Report(0, Result{Host: addr(1), Failed: true}); len(e.Changes) != 0 {
+	if e := b.Report(0, Result{Host: addr(1), Outcome: Soft}); len(e.Changes) != 0 {
 		t.Errorf("a step back ended the window: %+v", e)
 	}
-	if e := b.Report(time.Hour+15*time.Second, Result{Host: addr(2), Failed: true}); len(e.Changes) != 1 {
+	if e := b.Report(time.Hour+15*time.Second, Result{Host: addr(2), Outcome: Soft}); len(e.Changes) != 1 {
 		t.Errorf("the timeout is lost: %+v", e)
 	}
 }
@@ -175,8 +178,8 @@ func TestConfigRefuses(t *testing.T) {
 		"idle_timeout":      {IdleTimeout: 2 * time.Hour},
 		"overload_timeout":  {OverloadTimeout: -1},
 	} {
-		if _, err := New(c); err == nil {
-			t.Errorf("%s: %+v was accepted", name, c)
+		if _, err := Open(Settings{Classic: c}, 1); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %+v: %v", name, c, err)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func Example() {
-	b, err := balance.New(balance.Config{})
+	b, err := balance.Open(balance.Settings{Algorithm: "classic"}, 1)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -17,16 +17,16 @@ func Example() {
 	one, _ := route.ParseHost("10.0.0.1:80")
 	two, _ := route.ParseHost("10.0.0.2:80")
 	start := time.Now() // a monotonic clock: its origin does not matter
-	b.Update(time.Since(start), []route.Host{one, two})
+	b.Update(time.Since(start), balance.Plain([]route.Host{one, two}))
 
 	for range 15 { // 10.0.0.2 refuses every call
-		e := b.Report(time.Since(start), balance.Result{Host: two, Failed: true})
+		e := b.Report(time.Since(start), balance.Result{Host: two, Outcome: balance.Soft})
 		for _, c := range e.Changes {
 			fmt.Println(c.Host, c.To, "because of", c.Why)
 		}
 	}
 	for range 11 {
-		if c := b.Pick(time.Since(start), 0); c.Probe {
+		if c := b.Pick(time.Since(start), balance.Ask{}); c.Probe {
 			fmt.Println("probe", c.Host)
 		}
 	}

@@ -6,11 +6,10 @@ import (
 	"lars/system/route"
 )
 
-// host is one host of a module; 64 bytes, a cache line.
+// host is one host of a module; within 64 bytes, a cache line.
 type host struct {
 	addr       route.Host
-	next, prev int32 // neighbours in the ring it is on
-	since      time.Duration
+	next, prev int32         // neighbours in the ring it is on
 	window     time.Duration // the original's idle_ts or overload_ts
 	seen       uint32        // the last Update that named it
 	rateSucc   uint32
@@ -20,13 +19,26 @@ type host struct {
 	succStreak uint32
 	errStreak  uint32
 	state      State
+	badWindows uint8 // in a row
+	draining   bool
+}
+
+// note is what only people want to know about a host.
+type note struct {
+	since      time.Duration
+	ejectedAt  time.Duration
+	ejections  uint32
+	weight     uint32
+	zone       uint16
 	why        Reason
+	ejectedWhy Reason
 }
 
 // hosts is a slab of hosts with an index. A host's place in the slab never
 // changes while it lives; places of hosts that left are used again.
 type hosts struct {
 	slab  []host
+	notes []note // beside slab
 	free  []int32
 	index map[uint64]int32
 }
@@ -43,7 +55,7 @@ func (t *hosts) add(addr route.Host) int32 {
 		i, t.free = t.free[n-1], t.free[:n-1]
 	} else {
 		i = int32(len(t.slab))
-		t.slab = append(t.slab, host{})
+		t.slab, t.notes = append(t.slab, host{}), append(t.notes, note{})
 	}
 	t.slab[i] = host{addr: addr}
 	t.index[addr.Key()] = i
@@ -54,6 +66,17 @@ func (t *hosts) add(addr route.Host) int32 {
 func (t *hosts) remove(i int32) {
 	delete(t.index, t.slab[i].addr.Key())
 	t.free = append(t.free, i)
+}
+
+func (t *hosts) readable(i int32) HostState {
+	h, n := &t.slab[i], &t.notes[i]
+	return HostState{
+		Host:  Host{Host: h.addr, Weight: n.weight, Zone: n.zone, Draining: h.draining},
+		State: h.state, Why: n.why, Since: n.since, Window: h.window,
+		Ejections: n.ejections, EjectedAt: n.ejectedAt, EjectedWhy: n.ejectedWhy,
+		RateSucc: h.rateSucc, RateErr: h.rateErr, Succ: uint64(h.succ), Err: uint64(h.err),
+		SuccStreak: h.succStreak, ErrStreak: h.errStreak,
+	}
 }
 
 // ring is a circular list through a slab. head is due next; the original's

@@ -130,7 +130,7 @@ func FuzzLarsAgainstModel(f *testing.F) {
 	}
 	f.Add(seed)
 	f.Fuzz(func(t *testing.T, steps []byte) {
-		cfg, _ := Config{ProbeNum: 3, InitSuccCnt: 20, ContinErrLimit: 5, ContinSuccLimit: 4}.resolve()
+		cfg := Config{ProbeNum: 3, InitSuccCnt: 20, ContinErrLimit: 5, ContinSuccLimit: 4}.resolve()
 		b, m := newLars(t, cfg, nil), &model{cfg: cfg}
 		now := time.Duration(0)
 		for n := 0; n < len(steps); n++ {
@@ -143,17 +143,17 @@ func FuzzLarsAgainstModel(f *testing.F) {
 					}
 				}
 				n++
-				b.Update(now, list)
+				b.Update(now, Plain(list))
 				m.update(now, list)
 			case 1, 2, 3, 4:
-				if got, want := b.Pick(now, 0), m.pick(); got != want {
+				if got, want := b.Pick(now, Ask{}), m.pick(); got != want {
 					t.Fatalf("step %d: picked %+v, the model %+v", n, got, want)
 				}
 			case 5:
 				now += time.Duration(op>>4) * time.Second
 			default:
 				h, failed := addr(int(op>>4&7)), op&1 == 0
-				b.Report(now, Result{Host: h, Failed: failed})
+				b.Report(now, Result{Host: h, Outcome: outcome(failed)})
 				m.report(now, h, failed)
 			}
 			if n%32 != 0 && n+1 < len(steps) { // writing them down is slow
@@ -166,7 +166,7 @@ func FuzzLarsAgainstModel(f *testing.F) {
 	})
 }
 
-func states(b *Lars) string {
+func states(b *classic) string {
 	s := fmt.Sprintln(b.access)
 	for _, h := range b.AppendStates(nil) {
 		s += fmt.Sprintln(h.Host, h.State == Overloaded, h.Window, h.RateSucc, h.RateErr, h.Succ, h.Err, h.SuccStreak, h.ErrStreak)

@@ -76,7 +76,7 @@ func play(text string) (string, error) {
 
 type player struct {
 	now time.Duration
-	b   *Lars
+	b   *classic
 }
 
 func (p *player) step(words []string) ([]string, error) {
@@ -89,7 +89,7 @@ func (p *player) step(words []string) ([]string, error) {
 		args = args[:n-1]
 	}
 	if words[0] != "config" && p.b == nil {
-		p.b, _ = New(Config{})
+		p.b = newClassic(Config{})
 	}
 	switch words[0] {
 	case "config":
@@ -137,9 +137,8 @@ func (p *player) config(args []string) error {
 			return fmt.Errorf("knob %q is not known to the scripts", name)
 		}
 	}
-	b, err := New(c)
-	p.b = b
-	return err
+	p.b = newClassic(c)
+	return Settings{Classic: c}.Check()
 }
 
 func (p *player) update(args []string) ([]string, error) {
@@ -151,7 +150,7 @@ func (p *player) update(args []string) ([]string, error) {
 		}
 		list = append(list, h)
 	}
-	e := p.b.Update(p.now, list)
+	e := p.b.Update(p.now, Plain(list))
 	out := changes(e)
 	if e.Refused > 0 {
 		out = append(out, fmt.Sprintf("refused %d", e.Refused))
@@ -172,7 +171,7 @@ func (p *player) pick(times int) []string {
 		}
 	}
 	for range times {
-		c := p.b.Pick(p.now, 0)
+		c := p.b.Pick(p.now, Ask{})
 		word := [...]string{"none", "OVERLOAD", c.Host.String()}[c.Verdict]
 		if c.Probe {
 			word = "!" + word
@@ -198,7 +197,7 @@ func (p *player) report(args []string, times int) ([]string, error) {
 			if word != "ok" && word != "err" {
 				return nil, fmt.Errorf("outcome %q", word)
 			}
-			e := p.b.Report(p.now, Result{Host: h, Failed: word == "err"})
+			e := p.b.Report(p.now, Result{Host: h, Outcome: outcome(word == "err")})
 			if e.Unknown {
 				out = append(out, "unknown")
 			}

@@ -15,8 +15,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if got := testing.AllocsPerRun(20000, func() {
 		n++
 		now += time.Millisecond
-		c := b.Pick(now, 0)
-		b.Report(now, Result{Host: c.Host, Failed: n%3 == 0 || n/500%2 == 0}) // hosts move to and fro
+		c := b.Pick(now, Ask{})
+		b.Report(now, Result{Host: c.Host, Outcome: outcome(n%3 == 0 || n/500%2 == 0)}) // hosts move to and fro
 		b.Tick(now)
 	}); got != 0 {
 		t.Errorf("pick and report: %v allocations", got)
@@ -47,7 +47,7 @@ func BenchmarkPick(b *testing.B) {
 				fail(l, 0, addr(n), 15)
 			}
 			for b.Loop() {
-				l.Pick(0, 0)
+				l.Pick(0, Ask{})
 			}
 		})
 	}
@@ -59,6 +59,6 @@ func BenchmarkReport(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		l.Report(time.Duration(n), Result{Host: addr(1 + n%100), Failed: n%50 == 0})
+		l.Report(time.Duration(n), Result{Host: addr(1 + n%100), Outcome: outcome(n%50 == 0)})
 	}
 }
