@@ -90,6 +90,11 @@ var bans = []struct {
 		"statistics are pure",
 	},
 	{
+		"bench/scenario",
+		[]string{"lars/bench", "lars/system", "lars/reactor", "net"},
+		"a scenario is a declaration: it knows neither servers nor flags",
+	},
+	{
 		"system/balance",
 		[]string{"net", "os", "database/", "google.golang.org/", "lars/reactor", "lars/system/larspb", "lars/system/store"},
 		"decisions are pure: now comes in, effects go out",

@@ -65,11 +65,20 @@ func ReadFile(path string, into any) (*Lines, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, BytesMax+1))
+	data, err := ReadAll(path, f)
 	if err != nil {
 		return nil, err
 	}
 	return Decode(path, data, into)
+}
+
+// ReadAll reads what Decode takes, for who wants the text too.
+func ReadAll(file string, r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, BytesMax+1))
+	if err == nil && len(data) > BytesMax {
+		err = &Error{file, 0, fmt.Sprintf("larger than %d bytes", BytesMax)}
+	}
+	return data, err
 }
 
 // Decode reads the one document of a file into the struct that into points to.
@@ -218,6 +227,7 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 		}
 		delete(missing, key.Value)
 		d.value(join(path, key.Value), value, v.Field(fields[i].index), fields[i].rules)
+		d.lines.at[join(path, key.Value)] = key.Line // of a block, the line above its first
 	})
 	for _, f := range fields {
 		if missing[f.key] && len(d.problems) == before {

@@ -56,7 +56,7 @@ sizes: [1, 2]
 steps:
   - at: 1.5s
     kill: agent
-  - {at: 0, port: 65535}
+  - {at: 0s, port: 65535}
 `
 
 func TestDecode(t *testing.T) {
@@ -124,6 +124,7 @@ func TestRefused(t *testing.T) {
 		{"duration without unit", "name: a\nsteps: [{at: 5}]\n", "x.yaml:2: steps[0].at: 5; allowed: a time such as 250ms or 5s from 0s to 1h"},
 		{"negative duration", "name: a\nsteps: [{at: -5s}]\n", `x.yaml:2: steps[0].at: the text "-5s"; allowed: a time`},
 		{"long duration", "name: a\nsteps: [{at: 61m}]\n", "x.yaml:2: steps[0].at: 1h1m0s is out of range; allowed: a time"},
+		{"own type and a number", "name: a\nlevel: 1\n", "x.yaml:2: level: 1; allowed: a text"},
 		{"own type", "name: a\nlevel: mid\n", `x.yaml:2: level: "mid": allowed: low, high`},
 		{"list for scalar", "name: [a]\n", "x.yaml:1: name: a list; allowed: what matches"},
 		{"scalar for list", "name: a\nsteps: 5\n", "x.yaml:2: steps: 5; allowed: a list"},

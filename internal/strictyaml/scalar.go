@@ -29,7 +29,7 @@ func isScalar(t reflect.Type) bool {
 }
 
 // durationPattern is what time.ParseDuration takes, without signs.
-const durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
+const durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
 
 var durationForm = regexp.MustCompile(durationPattern)
 
@@ -45,11 +45,14 @@ func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value, r rules) {
 	switch t := v.Type(); {
 	case t == durationType:
 		took, err := time.ParseDuration(n.Value)
-		if err != nil || !durationForm.MatchString(n.Value) {
+		if err != nil || tag != "!!str" || !durationForm.MatchString(n.Value) {
 			wrong()
 			return
 		}
 		v.SetInt(int64(took))
+	case isText(t) && tag != "!!str":
+		wrong()
+		return
 	case isText(t):
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
 			d.fail(path, n, "%q: %v", n.Value, err)
