@@ -110,6 +110,11 @@ var bans = []struct {
 		"decisions are pure: now comes in, effects go out",
 	},
 	{
+		"system/store/memory",
+		[]string{"net", "os", "database/", "math/rand", "lars/reactor", "lars/system/store/sqlite", "lars/system/store/mysql"},
+		"a store for simulations does the same in every run",
+	},
+	{
 		"internal",
 		[]string{"lars/reactor", "lars/backends", "lars/bench", "lars/system"},
 		"what all commands share knows none of them",

@@ -12,12 +12,12 @@ import (
 
 func concurrencyCases() []Case {
 	return []Case{
-		{"TwoWritersLoseNoEdit", twoWriters},
-		{"WritersOfOneModuleLoseNoEdit", oneModule},
-		{"LateCommitIsSeenInOrder", lateCommit},
-		{"FollowersEndUpWithEverything", followers},
-		{"SameMarkAtOnceCountsOnce", sameMarkAtOnce},
-		{"ManyProcessesMigrate", manyMigrate},
+		{Name: "TwoWritersLoseNoEdit", Check: twoWriters},
+		{Name: "WritersOfOneModuleLoseNoEdit", Check: oneModule},
+		{Name: "LateCommitIsSeenInOrder", Check: lateCommit, SQL: true},
+		{Name: "FollowersEndUpWithEverything", Check: followers},
+		{Name: "SameMarkAtOnceCountsOnce", Check: sameMarkAtOnce},
+		{Name: "ManyProcessesMigrate", Check: manyMigrate, SQL: true},
 	}
 }
 

@@ -9,16 +9,16 @@ import (
 
 func editCases() []Case {
 	return []Case{
-		{"EditOperations", editOperations},
-		{"EditIsAllOrNothing", editAllOrNothing},
-		{"EditConflicts", editConflicts},
-		{"EditRefusesInvalid", editRefusesInvalid},
-		{"EditTooLarge", editTooLarge},
-		{"EditExpect", editExpect},
-		{"EditWithoutChange", editWithoutChange},
-		{"EditKeyCountsOnce", editKey},
-		{"ChangeLogTellsWhoAndWhen", changeLog},
-		{"ImportMergesAndReplaces", importRoutes},
+		{Name: "EditOperations", Check: editOperations},
+		{Name: "EditIsAllOrNothing", Check: editAllOrNothing},
+		{Name: "EditConflicts", Check: editConflicts},
+		{Name: "EditRefusesInvalid", Check: editRefusesInvalid},
+		{Name: "EditTooLarge", Check: editTooLarge},
+		{Name: "EditExpect", Check: editExpect},
+		{Name: "EditWithoutChange", Check: editWithoutChange},
+		{Name: "EditKeyCountsOnce", Check: editKey},
+		{Name: "ChangeLogTellsWhoAndWhen", Check: changeLog},
+		{Name: "ImportMergesAndReplaces", Check: importRoutes},
 	}
 }
 

@@ -9,15 +9,15 @@ import (
 // foreignCases are about the original's programs and a person's hands beside us.
 func foreignCases() []Case {
 	return []Case{
-		{"GarbageIsSkippedAndCounted", garbage},
-		{"DuplicatesLoadOnceAndGoTogether", duplicates},
-		{"ConsoleEditMeansLoad", consoleEdit},
-		{"ConsoleAheadOfItsOwnLog", consoleAhead},
-		{"VersionSetBack", versionSetBack},
-		{"VersionRowGone", versionRowGone},
-		{"VersionAbsurd", versionAbsurd},
-		{"LogEmptiedByTheOriginalDNS", logEmptied},
-		{"OriginalReadsUs", originalReads},
+		{Name: "GarbageIsSkippedAndCounted", Check: garbage, SQL: true},
+		{Name: "DuplicatesLoadOnceAndGoTogether", Check: duplicates, SQL: true},
+		{Name: "ConsoleEditMeansLoad", Check: consoleEdit, SQL: true},
+		{Name: "ConsoleAheadOfItsOwnLog", Check: consoleAhead, SQL: true},
+		{Name: "VersionSetBack", Check: versionSetBack, SQL: true},
+		{Name: "VersionRowGone", Check: versionRowGone, SQL: true},
+		{Name: "VersionAbsurd", Check: versionAbsurd, SQL: true},
+		{Name: "LogEmptiedByTheOriginalDNS", Check: logEmptied, SQL: true},
+		{Name: "OriginalReadsUs", Check: originalReads, SQL: true},
 	}
 }
 

@@ -9,15 +9,15 @@ import (
 
 func otherCases() []Case {
 	return []Case{
-		{"MigrateAgainChangesNothing", migrateAgain},
-		{"NamesInAnyScript", names},
-		{"NamesRefuseInvalid", namesInvalid},
-		{"NamesOfTheOriginal", namesForeign},
-		{"TrimChangesByAge", trimChanges},
-		{"TrimKeepsYoungBehindOld", trimClock},
-		{"TrimStatistics", trimStats},
-		{"TrimOfNothing", trimNothing},
-		{"ClosedIsUnavailable", closed},
+		{Name: "MigrateAgainChangesNothing", Check: migrateAgain},
+		{Name: "NamesInAnyScript", Check: names},
+		{Name: "NamesRefuseInvalid", Check: namesInvalid},
+		{Name: "NamesOfTheOriginal", Check: namesForeign, SQL: true},
+		{Name: "TrimChangesByAge", Check: trimChanges, SQL: true},
+		{Name: "TrimKeepsYoungBehindOld", Check: trimClock},
+		{Name: "TrimStatistics", Check: trimStats},
+		{Name: "TrimOfNothing", Check: trimNothing},
+		{Name: "ClosedIsUnavailable", Check: closed},
 	}
 }
 

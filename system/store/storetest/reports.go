@@ -9,16 +9,16 @@ import (
 
 func reportCases() []Case {
 	return []Case{
-		{"LatestOverwrites", latestOverwrites},
-		{"MinutesAddUp", minutesAddUp},
-		{"TimesOfReports", timesOfReports},
-		{"MarkedReportsCountOnce", markedOnce},
-		{"ReportGarbageIsSkipped", reportGarbage},
-		{"LargeSave", largeSave},
-		{"CountsAtTheEdge", countsAtTheEdge},
-		{"LatestPages", latestPages},
-		{"MinutesSelect", minutesSelect},
-		{"StatGarbageIsSkipped", statGarbage},
+		{Name: "LatestOverwrites", Check: latestOverwrites},
+		{Name: "MinutesAddUp", Check: minutesAddUp},
+		{Name: "TimesOfReports", Check: timesOfReports},
+		{Name: "MarkedReportsCountOnce", Check: markedOnce},
+		{Name: "ReportGarbageIsSkipped", Check: reportGarbage},
+		{Name: "LargeSave", Check: largeSave},
+		{Name: "CountsAtTheEdge", Check: countsAtTheEdge},
+		{Name: "LatestPages", Check: latestPages},
+		{Name: "MinutesSelect", Check: minutesSelect},
+		{Name: "StatGarbageIsSkipped", Check: statGarbage, SQL: true},
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 
 func routeCases() []Case {
 	return []Case{
-		{"EmptyStore", emptyStore},
-		{"LoadInOrder", loadInOrder},
-		{"LoadStopsWithTheCallback", loadStops},
-		{"ChangesTellEveryModule", changesTell},
-		{"ChangesFromTheFuture", changesFromTheFuture},
-		{"TooManyChangesMeanLoad", tooManyChanges},
+		{Name: "EmptyStore", Check: emptyStore},
+		{Name: "LoadInOrder", Check: loadInOrder},
+		{Name: "LoadStopsWithTheCallback", Check: loadStops},
+		{Name: "ChangesTellEveryModule", Check: changesTell},
+		{Name: "ChangesFromTheFuture", Check: changesFromTheFuture},
+		{Name: "TooManyChangesMeanLoad", Check: tooManyChanges},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lars/system/store"
+	"lars/system/store/internal/plan"
 )
 
 // Edit implements store.RouteEditor.
@@ -63,8 +64,8 @@ func (db *DB) edit(ctx context.Context, t *tx, e *store.Edit, keyMayBeKnown bool
 	}
 	edited := store.Edited{Version: version, Modules: len(plans)}
 	for _, p := range plans {
-		edited.Added += len(p.came)
-		edited.Removed += len(p.left)
+		edited.Added += len(p.Came)
+		edited.Removed += len(p.Left)
 	}
 	if edited.Added+edited.Removed > store.EditRowsMax {
 		return store.Edited{}, fmt.Errorf("%w edit: changes %d rows, at most %d at once",
@@ -101,16 +102,9 @@ func bumpVersion(ctx context.Context, t *tx) (version, prev int64, err error) {
 	return version, prev, err
 }
 
-// modulePlan is what an edit comes to for one module.
-type modulePlan struct {
-	module     store.Module
-	op         store.Op
-	left, came []store.Host
-}
-
 // plan compares the edit with what is stored. Modules that stay as they are have
 // no plan.
-func (db *DB) plan(ctx context.Context, t *tx, edits []store.ModuleEdit) ([]modulePlan, error) {
+func (db *DB) plan(ctx context.Context, t *tx, edits []store.ModuleEdit) ([]plan.Module, error) {
 	modules := make([]store.Module, len(edits))
 	for i, me := range edits {
 		modules[i] = me.Module
@@ -119,101 +113,40 @@ func (db *DB) plan(ctx context.Context, t *tx, edits []store.ModuleEdit) ([]modu
 	if err != nil {
 		return nil, err
 	}
-	var plans []modulePlan
+	var plans []plan.Module
 	for i, me := range edits {
-		p, err := planModule(me, stored[i].Hosts)
+		p, err := plan.Of(me, stored[i].Hosts)
 		if err != nil {
 			return nil, err
 		}
-		if len(p.left)+len(p.came) > 0 {
+		if len(p.Left)+len(p.Came) > 0 {
 			plans = append(plans, p)
 		}
 	}
 	return plans, nil
 }
 
-func planModule(me store.ModuleEdit, stored []store.Host) (modulePlan, error) {
-	p := modulePlan{module: me.Module, op: me.Op}
-	if me.Expect != nil && !slices.Equal(sortedHosts(me.Expect), stored) {
-		return p, fmt.Errorf("%w: module %v has other hosts than expected: %s",
-			store.ErrConflict, me.Module, summary(stored))
-	}
-	wanted := sortedHosts(me.Hosts)
-	there, absent := divide(wanted, stored)
-	switch me.Op {
-	case store.OpAdd:
-		if len(there) > 0 {
-			return p, fmt.Errorf("%w: module %v already has %s", store.ErrConflict, me.Module, summary(there))
-		}
-		p.came = absent
-	case store.OpRemove:
-		if len(absent) > 0 {
-			return p, fmt.Errorf("%w: module %v does not have %s", store.ErrConflict, me.Module, summary(absent))
-		}
-		p.left = there
-	case store.OpReplace:
-		p.came = absent
-		_, p.left = divide(stored, wanted)
-	case store.OpEnsure:
-		p.came = absent
-	case store.OpDrop:
-		p.left = there
-	}
-	return p, nil
-}
-
-func sortedHosts(hosts []store.Host) []store.Host {
-	sorted := slices.Clone(hosts)
-	slices.SortFunc(sorted, store.Host.Compare)
-	return slices.Compact(sorted)
-}
-
-// divide splits hosts into those that are in set and those that are not; set is
-// in order.
-func divide(hosts, set []store.Host) (in, out []store.Host) {
-	for _, h := range hosts {
-		if _, found := slices.BinarySearchFunc(set, h, store.Host.Compare); found {
-			in = append(in, h)
-		} else {
-			out = append(out, h)
-		}
-	}
-	return in, out
-}
-
-// summary names the first few hosts, for an error that a person reads.
-func summary(hosts []store.Host) string {
-	const shown = 5
-	switch {
-	case len(hosts) == 0:
-		return "none"
-	case len(hosts) > shown:
-		return fmt.Sprintf("%s and %d more", store.FormatHosts(hosts[:shown]), len(hosts)-shown)
-	}
-	return store.FormatHosts(hosts)
-}
-
 var routeColumns = []string{"modid", "cmdid", "serverip", "serverport"}
 
 // deleteRoutes removes all duplicates of a route with it.
-func (db *DB) deleteRoutes(ctx context.Context, t *tx, plans []modulePlan) error {
-	args := routeArgs(plans, func(p *modulePlan) []store.Host { return p.left })
+func (db *DB) deleteRoutes(ctx context.Context, t *tx, plans []plan.Module) error {
+	args := routeArgs(plans, func(p *plan.Module) []store.Host { return p.Left })
 	return t.pieces(db.d, len(routeColumns), args, func(n int, args []any) error {
 		return t.exec(ctx, "DELETE FROM RouteData WHERE "+anyOf(routeColumns, n), args...)
 	})
 }
 
-func (db *DB) insertRoutes(ctx context.Context, t *tx, plans []modulePlan) error {
-	args := routeArgs(plans, func(p *modulePlan) []store.Host { return p.came })
+func (db *DB) insertRoutes(ctx context.Context, t *tx, plans []plan.Module) error {
+	args := routeArgs(plans, func(p *plan.Module) []store.Host { return p.Came })
 	return t.pieces(db.d, len(routeColumns), args, func(n int, args []any) error {
 		return t.exec(ctx, insertText("RouteData", routeColumns, n), args...)
 	})
 }
 
-func routeArgs(plans []modulePlan, hosts func(*modulePlan) []store.Host) []any {
+func routeArgs(plans []plan.Module, hosts func(*plan.Module) []store.Host) []any {
 	var args []any
 	for i := range plans {
-		m := plans[i].module
+		m := plans[i].Module
 		for _, h := range hosts(&plans[i]) {
 			args = append(args, m.ModID, m.CmdID, h.IP, h.Port)
 		}
@@ -225,12 +158,12 @@ var logColumns = []string{
 	"modid", "cmdid", "version", "prev", "op", "actor", "at_ms", "edit_key", "hosts_before", "hosts_after",
 }
 
-func (db *DB) logChanges(ctx context.Context, t *tx, plans []modulePlan, e *store.Edit, version, prev int64) error {
+func (db *DB) logChanges(ctx context.Context, t *tx, plans []plan.Module, e *store.Edit, version, prev int64) error {
 	args := make([]any, 0, len(plans)*len(logColumns))
 	for i := range plans {
 		p := &plans[i]
-		args = append(args, p.module.ModID, p.module.CmdID, version, prev, p.op.String(), e.Actor,
-			e.At.UnixMilli(), e.Key, store.FormatHosts(p.left), store.FormatHosts(p.came))
+		args = append(args, p.Module.ModID, p.Module.CmdID, version, prev, p.Op.String(), e.Actor,
+			e.At.UnixMilli(), e.Key, store.FormatHosts(p.Left), store.FormatHosts(p.Came))
 	}
 	return t.pieces(db.d, len(logColumns), args, func(n int, args []any) error {
 		return t.exec(ctx, insertText("RouteChange", logColumns, n), args...)
