@@ -85,6 +85,11 @@ var bans = []struct {
 		"a commit is built by git and go alone",
 	},
 	{
+		"bench/gate",
+		[]string{"lars/bench/load", "lars/bench/run", "lars/bench/compare", "net", "os"},
+		"the gate decides: epochs come from a function that it is given",
+	},
+	{
 		"bench/stats",
 		[]string{"lars/", "net", "os", "time"},
 		"statistics are pure",

@@ -12,16 +12,18 @@ import (
 	"testing"
 )
 
-const schemaFile = "../../results/schema/run.v1.json"
+const schemas = "../../results/schema/"
 
 // schema checks values against the part of JSON Schema that the file uses. It
 // is strict: a field that the schema does not name is an error, so that none
 // can be written undocumented.
 type schema struct{ defs map[string]any }
 
-func loadSchema(t *testing.T) (schema, map[string]any) {
+func loadSchema(t *testing.T) (schema, map[string]any) { return loadSchemaOf(t, "run") }
+
+func loadSchemaOf(t *testing.T, kind string) (schema, map[string]any) {
 	t.Helper()
-	raw, err := os.ReadFile(schemaFile)
+	raw, err := os.ReadFile(schemas + kind + ".v1.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +154,13 @@ func TestSchema(t *testing.T) {
 // TestSchemaComplete: every field of the types is in the schema, used in the
 // sample or not.
 func TestSchemaComplete(t *testing.T) {
-	s, root := loadSchema(t)
+	for kind, typ := range map[string]reflect.Type{"run": reflect.TypeFor[Run](), "noise": reflect.TypeFor[Noise](), "gate": reflect.TypeFor[Gate]()} {
+		s, root := loadSchemaOf(t, kind)
+		s.complete(t, kind, root, typ)
+	}
+}
+
+func (s schema) complete(t *testing.T, at string, rule map[string]any, typ reflect.Type) {
 	var walk func(at string, rule map[string]any, typ reflect.Type)
 	walk = func(at string, rule map[string]any, typ reflect.Type) {
 		if ref, ok := rule["$ref"].(string); ok {
@@ -179,7 +187,7 @@ func TestSchemaComplete(t *testing.T) {
 			}
 		}
 	}
-	walk("run", root, reflect.TypeFor[Run]())
+	walk(at, rule, typ)
 }
 
 // TestSchemaRefuses makes sure that the checker of this test can fail.

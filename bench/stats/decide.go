@@ -70,8 +70,9 @@ func Judge(epochs []float64, r Rule) Judgement {
 		j.because("%d epochs: the rule needs %d to %d", len(m), max(r.EpochsMin, 1), RoundsMax)
 		return j
 	}
-	j.P, j.PImproved = SignedRankP(m)
-	in, ok := SignedRankInterval(m, 1-2*r.Alpha)
+	w := walsh(m)
+	j.P, j.PImproved = signedRankP(w, len(m))
+	in, ok := signedRankInterval(w, len(m), 1-2*r.Alpha)
 	if !ok {
 		j.because("%d epochs cannot prove anything with an error of %.2g", len(m), r.Alpha)
 		return j
@@ -123,9 +124,12 @@ func finite(xs []float64) []float64 {
 // SignedRankP are the exact one-sided p-values of the signed-rank test that the
 // centre of xs is zero, against a centre above it and below it. A pair that is
 // as far above as below, or a zero, counts against both.
-func SignedRankP(xs []float64) (above, below float64) {
+func SignedRankP(xs []float64) (above, below float64) { return signedRankP(walsh(xs), len(xs)) }
+
+// signedRankP works on the Walsh averages of n values.
+func signedRankP(averages []float64, n int) (above, below float64) {
 	notAbove, notBelow := 0, 0
-	for _, w := range walsh(xs) {
+	for _, w := range averages {
 		if w <= 0 {
 			notAbove++
 		}
@@ -133,7 +137,7 @@ func SignedRankP(xs []float64) (above, below float64) {
 			notBelow++
 		}
 	}
-	law := signedRankLaw(len(xs))
+	law := signedRankLaw(n)
 	tail := func(w int) (sum float64) {
 		for _, p := range law[:w+1] {
 			sum += p

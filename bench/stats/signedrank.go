@@ -18,15 +18,21 @@ type Interval struct {
 // are too few rounds for that confidence (six are needed for 0.95), or more
 // than RoundsMax.
 func SignedRankInterval(xs []float64, confidence float64) (Interval, bool) {
-	n := len(xs)
-	if n == 0 || n > RoundsMax || !(confidence > 0 && confidence < 1) {
+	if len(xs) > RoundsMax {
+		return Interval{}, false
+	}
+	return signedRankInterval(walsh(xs), len(xs), confidence)
+}
+
+// signedRankInterval works on the sorted Walsh averages of n values.
+func signedRankInterval(w []float64, n int, confidence float64) (Interval, bool) {
+	if n == 0 || !(confidence > 0 && confidence < 1) {
 		return Interval{}, false
 	}
 	c, tail := criticalRank(n, (1-confidence)/2)
 	if c < 0 {
 		return Interval{}, false
 	}
-	w := walsh(xs)
 	return Interval{Low: w[c], High: w[len(w)-1-c], Confidence: 1 - 2*tail}, true
 }
 

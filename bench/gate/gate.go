@@ -1,0 +1,212 @@
+// Package gate decides whether a program has become slower or dearer than
+// another, and learns how far its own decisions can be trusted.
+//
+// It is for the commands "lars bench gate" and "lars bench selftest". A gate
+// measures in stages: the first accuses or clears, and only what a second,
+// fresh and larger stage accuses too is a regression. Its thresholds are learned
+// on the class of machine at hand, by the self-test; without them it abstains.
+// The package does not measure: epochs come from a function that it is given.
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lars/bench/record"
+	"lars/bench/stats"
+)
+
+// Batch is what measuring some epochs gave.
+type Batch struct {
+	Epochs []Epoch
+	// Lost are reasons of epochs that could not be used, each once.
+	Lost []string
+	// Faults are what only the judged program did wrong: replies lost, doubled
+	// or with the wrong content. One is enough for a regression, if it happens
+	// again in a fresh stage.
+	Faults []string
+}
+
+// Measure runs epochs of a subject, each in fresh processes of both programs.
+type Measure func(ctx context.Context, subject string, stage, epochs int) (Batch, error)
+
+// Config of a run of the gate.
+type Config struct {
+	Subjects []string
+	Metrics  []Metric
+	Plan     Plan
+	Noise    *record.Noise // of this class of machine, learned with the same settings
+	Measure  Measure
+	// Left is the time that remains; a stage that does not fit is not begun.
+	Left func() time.Duration
+}
+
+// Subject is the result with one server.
+type Subject struct {
+	Name     string
+	Outcomes []Outcome
+	Stages   []int    // epochs that each stage measured and could use
+	Reasons  []string // what speaks against the measurement
+	Faults   int      // stages in a row in which only the judged program did something wrong
+	Verdict  stats.Verdict
+	Invalid  bool
+}
+
+// faultsConfirm is how many fresh stages must see a fault.
+const faultsConfirm = 2
+
+// usableMin is the share of a stage's epochs that must be usable.
+const usableMin = 0.5
+
+// Run measures and decides, subject by subject. Subjects whose noise is not
+// known are not measured: their verdict is inconclusive.
+func Run(ctx context.Context, c Config) ([]Subject, error) {
+	var out []Subject
+	for _, name := range c.Subjects {
+		s, err := c.one(ctx, name)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func (c *Config) one(ctx context.Context, name string) (Subject, error) {
+	s := Subject{Name: name, Verdict: stats.Inconclusive}
+	known, err := KnownOf(c.Noise, name)
+	if err != nil {
+		s.Reasons = []string{err.Error()}
+		return s, nil
+	}
+	var stages [][]Epoch
+	var perEpoch time.Duration
+	for stage, n := range c.Plan {
+		if need := time.Duration(n) * perEpoch; stage > 0 && c.Left != nil && need > c.Left() {
+			s.Reasons = append(s.Reasons, fmt.Sprintf("no time for stage %d of %d epochs: give --for more", stage+1, n))
+			break
+		}
+		began := time.Now()
+		batch, err := c.Measure(ctx, name, stage, n)
+		if err != nil {
+			return s, err
+		}
+		perEpoch = max(perEpoch, time.Since(began)/time.Duration(max(n, 1)))
+		s.Reasons = appendNew(s.Reasons, batch.Lost...)
+		s.Reasons = appendNew(s.Reasons, batch.Faults...)
+		if s.Faults++; len(batch.Faults) == 0 {
+			s.Faults = 0
+		}
+		stages, s.Stages = append(stages, batch.Epochs), append(s.Stages, len(batch.Epochs))
+		if s.Faults == 0 && float64(len(batch.Epochs)) < usableMin*float64(n) {
+			s.Invalid = true
+			s.Reasons = append(s.Reasons, fmt.Sprintf("only %d of %d epochs of stage %d could be used", len(batch.Epochs), n, stage+1))
+			return s, nil
+		}
+		s.Outcomes = Decide(c.Metrics, known, stages)
+		s.Verdict = s.overall()
+		if s.Verdict == stats.Regressed || s.Faults == 0 && !open(s.Outcomes) {
+			break
+		}
+	}
+	return s, nil
+}
+
+// overall is that of the metrics, and of the faults.
+func (s *Subject) overall() stats.Verdict {
+	switch {
+	case s.Faults >= faultsConfirm:
+		return stats.Regressed
+	case s.Faults > 0 && Overall(s.Outcomes) != stats.Regressed:
+		return stats.Inconclusive
+	}
+	return Overall(s.Outcomes)
+}
+
+func appendNew(to []string, more ...string) []string {
+	for _, m := range more {
+		if !slices.Contains(to, m) {
+			to = append(to, m)
+		}
+	}
+	return to
+}
+
+// KnownOf is what was learned of a subject, or an error that says why nothing
+// can be decided, and the remedy.
+func KnownOf(n *record.Noise, subject string) (map[string]Known, error) {
+	if n == nil {
+		return nil, fmt.Errorf("no noise was learned for this class of machine: run lars bench selftest here, and commit what it writes")
+	}
+	s := n.Subject(subject)
+	switch {
+	case s == nil:
+		return nil, fmt.Errorf("no noise was learned with %s: run lars bench selftest --backends %s", subject, subject)
+	case len(s.Epochs) < EpochsLearnMin:
+		return nil, fmt.Errorf("the noise of %s stands on %d epochs, too few of %d: run lars bench selftest for longer", subject, len(s.Epochs), EpochsLearnMin)
+	}
+	known := map[string]Known{}
+	for _, m := range s.Metrics {
+		known[m.Name] = Known{SD: m.SD, Floor: m.Floor}
+	}
+	return known, nil
+}
+
+// Verdict is that of all subjects, as the gate states it, and why.
+func Verdict(subjects []Subject) (verdict string, reasons []string) {
+	verdict = record.GatePass
+	rank := map[string]int{record.GatePass: 0, record.GateInconclusive: 1, record.GateInvalid: 2, record.GateRegressed: 3}
+	for i := range subjects {
+		s := &subjects[i]
+		is := record.GatePass
+		switch {
+		case s.Verdict == stats.Regressed:
+			is = record.GateRegressed
+		case s.Invalid:
+			is = record.GateInvalid
+		case s.Verdict == stats.Inconclusive:
+			is = record.GateInconclusive
+		}
+		if rank[is] > rank[verdict] {
+			verdict = is
+		}
+		if is != record.GatePass {
+			reasons = append(reasons, s.Name+": "+s.why())
+		}
+	}
+	return verdict, reasons
+}
+
+// why names what decided a subject that did not pass.
+func (s *Subject) why() string {
+	var parts []string
+	for i := range s.Outcomes {
+		o := &s.Outcomes[i]
+		switch {
+		case o.Confirmed():
+			parts = append(parts, fmt.Sprintf("%s is %s worse, confirmed by %d fresh stages", o.Metric.Name, change(o), o.Alarms))
+		case s.Verdict == stats.Inconclusive && !o.Metric.Soft && !o.Unknown && o.Verdict != stats.Equivalent && o.Verdict != stats.Improved:
+			parts = append(parts, strings.Join(append([]string{o.Metric.Name + " is " + string(o.Verdict)}, o.Reasons...), ": "))
+		}
+	}
+	if len(parts) == 0 || s.Verdict == stats.Inconclusive {
+		parts = append(parts, s.Reasons...)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// change says how much, in the words that fit the metric.
+func change(o *Outcome) string {
+	if o.Metric.Counted {
+		return fmt.Sprintf("%.4g %s", o.B-o.A, o.Metric.Unit)
+	}
+	return fmt.Sprintf("%.1f %%", 100*stats.Effect(o.Theta))
+}
+
+// Exit is the exit code for a verdict.
+func Exit(verdict string) int {
+	return map[string]int{record.GatePass: 0, record.GateRegressed: 1, record.GateInconclusive: 2, record.GateInvalid: 3}[verdict]
+}
