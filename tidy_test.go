@@ -1,6 +1,7 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -58,6 +59,11 @@ var bans = []struct {
 		"backends/evio",
 		[]string{"github.com/cloudwego/", "lars/backends/epoll", "lars/backends/netpoll"},
 		"a backend knows the seam and its one library",
+	},
+	{
+		"backends/sim",
+		[]string{"net", "github.com/", "golang.org/", "math/rand", "lars/backends"},
+		"a world in memory: no network, no system calls, and no randomness but its own",
 	},
 	{
 		"bench",
@@ -143,6 +149,36 @@ func TestImports(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestSimIsRepeatable: backends/sim starts no goroutine and reads no clock, or
+// a run could not be repeated from its seed.
+func TestSimIsRepeatable(t *testing.T) {
+	banned := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+	files, err := filepath.Glob("backends/sim/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files of backends/sim", err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", file)
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(banned, n.Sel.Name) {
+					t.Errorf("%s uses time.%s", file, n.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }
 

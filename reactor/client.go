@@ -119,11 +119,7 @@ func (r *Reactor) Dial(c ClientConfig, addrs ...string) (*Client, error) {
 		return nil, err
 	}
 	cl := &Client{config: c, addrs: addrs, r: r, loop: l, end: end, id: r.ids.Add(1)}
-	seed := r.config.Seed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	cl.random = rand.New(rand.NewPCG(seed, cl.id))
+	cl.random = rand.New(rand.NewPCG(r.seed(), cl.id))
 	end.closed = cl.lost
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -132,6 +128,17 @@ func (r *Reactor) Dial(c ClientConfig, addrs ...string) (*Client, error) {
 	}
 	r.clients[cl] = struct{}{}
 	return cl, nil
+}
+
+// seed of a client's jitter.
+func (r *Reactor) seed() uint64 {
+	if r.config.Seed != 0 {
+		return r.config.Seed
+	}
+	if v, ok := r.engine.(driver.Seeder); ok {
+		return v.Seed()
+	}
+	return rand.Uint64()
 }
 
 func (c *Client) compare(other *Client) int { return cmp.Compare(c.id, other.id) }

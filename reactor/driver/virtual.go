@@ -20,3 +20,9 @@ type Offloader interface {
 	// closed; then it returns false. work must not use the loop.
 	Offload(work, done func()) bool
 }
+
+// A Seeder is an Engine in virtual time: it draws the seeds of what is random
+// above it, so that a run repeats.
+type Seeder interface {
+	Seed() uint64
+}

@@ -1,0 +1,174 @@
+package sim
+
+import (
+	"net/netip"
+	"syscall"
+
+	"lars/reactor/driver"
+)
+
+// packetsPerTurn bounds what a socket shows in one turn of its loop.
+const packetsPerTurn = 64
+
+// A packetConn is one UDP socket of an engine. Only on its loop.
+type packetConn struct {
+	membership
+	l     *loop
+	k     *packetSocket
+	h     driver.PacketHandler
+	max   int // bytes that wait for Flush
+	bytes int
+	out   []written
+	fails []error
+
+	queued, closing, finished bool
+	cause                     error
+}
+
+// written is a datagram that waits for Flush.
+type written struct {
+	d  *datagram
+	to netip.AddrPort
+}
+
+// stir implements owner; the world is locked.
+func (p *packetConn) stir() { p.l.stir(p) }
+
+// serve shows what has come.
+func (p *packetConn) serve() {
+	for range packetsPerTurn {
+		if p.closing {
+			return
+		}
+		d := p.take()
+		if d == nil {
+			break
+		}
+		if d.unreachable {
+			p.h.Failed(systemError("read", syscall.ECONNREFUSED))
+		} else {
+			p.h.Received(d.from, d.data)
+		}
+		p.l.w.mu.Lock()
+		p.l.w.done(d)
+		p.l.w.mu.Unlock()
+	}
+	p.Flush()
+	p.again()
+}
+
+func (p *packetConn) take() *datagram {
+	p.l.w.mu.Lock()
+	defer p.l.w.mu.Unlock()
+	d := p.k.take()
+	if d != nil {
+		p.l.stats.Reads++
+		p.l.stats.ReadBytes += uint64(len(d.data))
+	}
+	return d
+}
+
+// again has the rest served in the next turn.
+func (p *packetConn) again() {
+	p.l.w.mu.Lock()
+	defer p.l.w.mu.Unlock()
+	if !p.closing && p.k.head < len(p.k.in) {
+		p.l.stir(p)
+	}
+}
+
+// Alloc implements driver.PacketConn.
+func (p *packetConn) Alloc(n int, to netip.AddrPort) ([]byte, error) {
+	switch {
+	case p.closing:
+		return nil, driver.ErrClosed
+	case n > driver.DatagramBytesMax:
+		return nil, driver.ErrTooLong
+	case p.bytes > 0 && p.bytes+n > p.max:
+		return nil, driver.ErrOutputFull
+	case !to.IsValid() && !p.k.peer.IsValid():
+		return nil, systemError("sendto", syscall.EDESTADDRREQ)
+	}
+	p.l.w.mu.Lock()
+	d := p.l.w.datagram(n)
+	p.l.w.mu.Unlock()
+	p.out = append(p.out, written{d, to})
+	p.bytes += n
+	return d.data, nil
+}
+
+// Flush implements driver.PacketConn.
+func (p *packetConn) Flush() {
+	if len(p.out) == 0 || p.closing {
+		return
+	}
+	p.l.w.mu.Lock()
+	for i, o := range p.out {
+		p.l.stats.Writes++
+		p.l.stats.WriteBytes += uint64(len(o.d.data))
+		if err := p.k.send(o.d, o.to); err != nil {
+			p.fails = append(p.fails, err)
+		}
+		p.out[i].d = nil
+	}
+	p.l.w.mu.Unlock()
+	p.out, p.bytes = p.out[:0], 0
+	if len(p.fails) > 0 {
+		p.await()
+	}
+}
+
+// Close implements driver.PacketConn.
+func (p *packetConn) Close(cause error) {
+	if p.closing {
+		return
+	}
+	p.closing, p.cause = true, cause
+	p.await()
+}
+
+// abort implements socket.
+func (p *packetConn) abort(cause error) { p.Close(cause) }
+
+func (p *packetConn) await() {
+	if !p.queued {
+		p.queued = true
+		p.l.settling = append(p.l.settling, p)
+	}
+}
+
+// settle makes the callbacks that could not be made inside another one.
+func (p *packetConn) settle() {
+	p.queued = false
+	for len(p.fails) > 0 && !p.closing {
+		err := p.fails[0]
+		p.fails = p.fails[1:]
+		p.h.Failed(err)
+	}
+	if !p.closing || p.finished {
+		return
+	}
+	p.finished = true
+	p.release()
+	p.h.Closed(p.cause)
+}
+
+func (p *packetConn) release() {
+	w := p.l.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range p.out {
+		w.done(o.d)
+	}
+	p.out = nil
+	if !p.l.en.dead {
+		p.k.close()
+		p.l.drop(p)
+	}
+}
+
+// LocalAddr implements driver.PacketConn.
+func (p *packetConn) LocalAddr() netip.AddrPort { return p.k.local }
+
+// Loop implements driver.PacketConn.
+func (p *packetConn) Loop() driver.Loop { return p.l }
