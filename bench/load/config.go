@@ -35,6 +35,11 @@ type Config struct {
 	Rate     float64
 	Arrivals pace.Kind // of an open loop
 	Seed     uint64    // of the arrivals
+	// Churn makes a new connection for each request and closes it after the
+	// reply; Conns is then how many there are at once, and Depth is 1. In a
+	// closed loop the response holds the connecting, in an open one also the
+	// wait for one of the Conns to be free. TCP only.
+	Churn    bool
 	Warmup   time.Duration
 	Duration time.Duration // measured, after the warm-up, with no pause between
 	// Timeout is how long a request may stay unanswered after it was sent; it
@@ -111,7 +116,7 @@ func (c *Config) udp() bool { return c.Network == "udp" }
 func (c Config) withDefaults() Config {
 	set(&c.Network, "tcp")
 	set(&c.Conns, 1)
-	if !c.Open() {
+	if !c.Open() || c.Churn {
 		set(&c.Depth, 1)
 	}
 	set(&c.Workers, 1)
@@ -178,6 +183,8 @@ func (c *Config) checkShape() error {
 			c.Conns, c.Depth, c.QueueRequestsMax)
 	case !c.Open() && c.Workload.OneWay():
 		return invalid("requests without a reply need a rate: a closed loop waits for replies")
+	case c.Churn && (c.Depth != 1 || c.udp() || c.Workload.OneWay()):
+		return invalid("a connection for each request: only over TCP, with a depth of 1 and replies")
 	case c.Workers < 1 || c.Workers > WorkersMax:
 		return invalid("%d workers: choose 1 to %d", c.Workers, WorkersMax)
 	case c.Workers > c.Conns:

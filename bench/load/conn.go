@@ -18,6 +18,7 @@ type conn struct {
 	blocked bool  // the socket takes no more: waiting for EPOLLOUT
 	touched bool  // on the worker's list of those with new requests
 	dead    bool
+	dialing bool   // blocked until it is connected, of Config.Churn
 	in      []byte // the start of a reply that has not come in full
 	out     []byte // requests that the socket would not take, from outAt
 	outAt   int
@@ -47,7 +48,7 @@ func (w *worker) disconnect(c *conn) {
 	w.abandon(c)
 	c.dead = true
 	w.alive[c.arm]--
-	unix.Close(c.fd)
+	c.close()
 }
 
 // abandon counts all that waits on c as lost.

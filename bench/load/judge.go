@@ -46,6 +46,12 @@ const (
 	runDelayMax        = 0.10 // of the measured time, without a processor
 	lossShareUDPMax    = 0.01 // lost datagrams over sent
 	confidenceInternal = 0.95
+
+	// Of what has no reply, the p99 send lag: from the first the bursts are
+	// longer than any pause between two turns of a server, from the second the
+	// load was another one than scheduled.
+	lagOneWayDegraded = 10 * time.Millisecond
+	lagOneWayInvalid  = 100 * time.Millisecond
 )
 
 // Judge lists what speaks against the result, as far as the generator knows;
@@ -63,7 +69,9 @@ func (r *Result) Judge() []Reason {
 
 type addReason func(v Verdict, format string, args ...any)
 
-func (r *Result) judgeReplies(add addReason) {
+// Violations are what a server did that must not happen, in words; none when all
+// was right. A violation makes a result invalid, however good its figures.
+func (r *Result) Violations() []string {
 	all := r.Counts
 	all.Add(&r.WarmupCounts)
 	faults := []struct {
@@ -72,6 +80,7 @@ func (r *Result) judgeReplies(add addReason) {
 		text string
 	}{
 		{all.Wrong, true, "replies had the wrong content"},
+		{all.Stale, true, "routes were older than one before"},
 		{all.Dropped, true, "arrivals were dropped: the queue of waiting requests was full"},
 		{all.Disconnected, true, "connections ended during the run"},
 		{all.Lost, false, "requests were never answered"},
@@ -79,10 +88,18 @@ func (r *Result) judgeReplies(add addReason) {
 		{all.Reordered, false, "replies overtook older ones"},
 		{all.TimedOut, false, "requests were not answered in time"},
 	}
+	var out []string
 	for _, f := range faults {
 		if f.n > 0 && (f.udp || r.Config.Network != "udp") {
-			add(Invalid, "%d %s", f.n, f.text)
+			out = append(out, fmt.Sprintf("%d %s", f.n, f.text))
 		}
+	}
+	return append(out, r.Faults...)
+}
+
+func (r *Result) judgeReplies(add addReason) {
+	for _, text := range r.Violations() {
+		add(Invalid, "%s", text)
 	}
 	if r.unanswered() {
 		add(Invalid, "no request was answered in the measured time")
@@ -90,6 +107,8 @@ func (r *Result) judgeReplies(add addReason) {
 	if r.Cut {
 		add(Invalid, "the run was cut short after %v", r.Elapsed.Round(time.Millisecond))
 	}
+	all := r.Counts
+	all.Add(&r.WarmupCounts)
 	if lost := all.Lost + all.Late; r.Config.Network == "udp" && float64(lost) > lossShareUDPMax*float64(all.Sent) {
 		add(Degraded, "%d of %d datagrams were not answered in time", lost, all.Sent)
 	}
@@ -125,10 +144,20 @@ func (r *Result) judgeRate(add addReason) {
 // the time due, so a late send is in it, and is not the server's doing: unless
 // the server's full sockets, or the limit of requests in flight, held it up.
 func (r *Result) judgeLag(add addReason) {
-	if r.SendLag.Count() == 0 || r.Blocked > 0 || r.Config.Depth > 0 {
+	oneWay := r.Config.Workload != nil && r.Config.Workload.OneWay()
+	if r.SendLag.Count() == 0 || r.Blocked > 0 || r.Config.Depth > 0 && !oneWay {
 		return
 	}
 	lag := r.SendLag.Percentile(99, confidenceInternal).Value
+	if oneWay { // no response to compare with: what is late comes in a burst
+		switch {
+		case lag > int64(lagOneWayInvalid):
+			add(Invalid, "the generator was late: p99 of the send lag is %v", time.Duration(lag))
+		case lag > int64(lagOneWayDegraded):
+			add(Degraded, "the generator was late: p99 of the send lag is %v", time.Duration(lag))
+		}
+		return
+	}
 	median := r.Response.Percentile(50, confidenceInternal).Value
 	tail := r.Response.Percentile(99, confidenceInternal).Value
 	late := Invalid

@@ -34,6 +34,7 @@ func newWorker(c *Config, number int, stopping *atomic.Bool) (*worker, error) {
 	if c.duet() {
 		w.coin = rand.New(rand.NewPCG(c.Seed, coinStream+uint64(number)))
 	}
+	w.partly, _ = c.Workload.(Partly)
 	w.requestMax, w.replyMax = c.Workload.FrameBytesMax()
 	w.buffers()
 	return w, nil

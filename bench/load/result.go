@@ -43,6 +43,10 @@ type Counts struct {
 	TimedOut   uint64 // given up at the timeout: censored in the histograms
 	Dropped    uint64 // not made at all: the queue was at QueueRequestsMax
 
+	OneWay   uint64 // of Completed: requests that have no reply, completed when sent
+	Stale    uint64 // replies older than one before: what a driver with edits finds
+	Connects uint64 // connections made in the run itself, of Config.Churn
+
 	Refused      uint64 // UDP: the kernel reported the peer unreachable
 	Disconnected uint64 // TCP connections that ended before the run
 	BadFrames    uint64 // of those, because of a length that cannot be
@@ -66,6 +70,9 @@ func (c *Counts) Add(other *Counts) {
 	c.Late += other.Late
 	c.TimedOut += other.TimedOut
 	c.Dropped += other.Dropped
+	c.OneWay += other.OneWay
+	c.Stale += other.Stale
+	c.Connects += other.Connects
 	c.Refused += other.Refused
 	c.Disconnected += other.Disconnected
 	c.BadFrames += other.BadFrames
@@ -76,7 +83,7 @@ func (c *Counts) Add(other *Counts) {
 // Errors is the sum of what must not happen on any network: wrong replies,
 // dropped arrivals, ended connections.
 func (c *Counts) Errors() uint64 {
-	return c.Wrong + c.Dropped + c.Disconnected
+	return c.Wrong + c.Stale + c.Dropped + c.Disconnected
 }
 
 // Latency is the three distributions of a run or interval, in ns.
@@ -146,6 +153,9 @@ type Result struct {
 	WarmupCounts Counts // of the time before
 	Server       []CPU  // of Config.PIDs in the measured time
 	Audit        Audit
+	// Faults are what a driver around Run found wrong, in words: each makes
+	// the result invalid.
+	Faults []string
 }
 
 // Throughput is the replies per second of the measured time.

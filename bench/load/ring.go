@@ -86,6 +86,12 @@ func (r *ring) answer(seq uint64) (slot, reply) {
 	}
 }
 
+// skip settles request seq, which was sent and has no reply.
+func (r *ring) skip(seq uint64) {
+	r.at(seq).sent = answered
+	r.settle()
+}
+
 // expire gives up the oldest request if it was sent before the given time, and
 // returns its slot as it was.
 func (r *ring) expire(before int64) (slot, bool) {

@@ -79,7 +79,7 @@ func TestAgainstFloor(t *testing.T) {
 }
 
 // checkBooks runs c and compares the intervals, the result and the histograms.
-func checkBooks(t *testing.T, c Config) {
+func checkBooks(t *testing.T, c Config) *Result {
 	var sums Counts
 	var intervals, measured int64
 	last := Draining
@@ -136,6 +136,7 @@ func checkBooks(t *testing.T, c Config) {
 	if fmt.Sprint(phases) != fmt.Sprint(want) {
 		t.Errorf("phases %v, want %v", phases, want)
 	}
+	return r
 }
 
 // loadedMachine recognises the reasons that are about time and not about replies.

@@ -9,6 +9,9 @@ func (w *worker) release(c *conn, n int, now int64) {
 	if n == 0 || c.dead {
 		return
 	}
+	if w.cfg.Churn {
+		c.hangUp()
+	}
 	if !w.open {
 		w.start(c, n, now)
 	} else if c.next < c.made {
@@ -60,6 +63,10 @@ func (w *worker) send(c *conn, now int64) {
 		if seq == until {
 			return
 		}
+		if c.fd < 0 {
+			w.reconnect(c)
+			return
+		}
 		w.tx = w.tx[:0]
 		for ; seq < until && (len(w.tx) == 0 || len(w.tx)+w.requestMax <= scratchBytes); seq++ {
 			w.tx = w.workload.MakeRequest(w.tx, c.id, seq)
@@ -80,7 +87,7 @@ func (w *worker) sendable(c *conn) uint64 {
 
 // sent takes the requests of c below seq for sent.
 func (w *worker) sent(c *conn, seq uint64, now int64) {
-	n := int64(seq - c.next)
+	from, n := c.next, int64(seq-c.next)
 	w.queued -= n
 	w.inFlight += n
 	c.flying += int(n)
@@ -92,8 +99,29 @@ func (w *worker) sent(c *conn, seq uint64, now int64) {
 			w.of(c).SendLag.Record(now - s.due)
 		}
 	}
-	if w.oneWay {
+	switch {
+	case w.oneWay:
 		w.completeOneWay(c)
+	case w.partly != nil:
+		w.completeSome(c, from, now)
+	}
+}
+
+// completeSome settles those requests from one on that were sent and have no
+// reply. In a closed loop each releases the next, which the caller sends.
+func (w *worker) completeSome(c *conn, from uint64, now int64) {
+	for seq := from; seq < c.next; seq++ {
+		if w.partly.Answered(c.id, seq) {
+			continue
+		}
+		c.skip(seq)
+		w.inFlight--
+		c.flying--
+		w.of(c).Completed++
+		w.of(c).OneWay++
+		if !w.open && now < w.end {
+			w.arrive(c, now)
+		}
 	}
 }
 
@@ -104,6 +132,7 @@ func (w *worker) completeOneWay(c *conn) {
 		w.inFlight--
 		c.flying--
 		w.of(c).Completed++
+		w.of(c).OneWay++
 		if s.due >= w.measureFrom {
 			w.of(c).Response.Record(s.sent - s.due)
 		}
@@ -140,6 +169,9 @@ func (w *worker) block(c *conn) {
 
 // writable goes on where the socket had stopped.
 func (w *worker) writable(c *conn) {
+	if c.dialing && !w.connected(c) {
+		return
+	}
 	if c.outAt < len(c.out) {
 		n, errno := rawWrite(c.fd, c.out[c.outAt:])
 		switch {

@@ -61,6 +61,7 @@ type worker struct {
 	open       bool
 	udp        bool
 	oneWay     bool
+	partly     Partly // the workload, if it is one
 	requestMax int
 	replyMax   int
 	queueMax   int64
@@ -83,6 +84,7 @@ type worker struct {
 	inFlight int64
 	queued   int64
 	lost     [armsMax]uint64
+	connects int // made again, of Config.Churn
 
 	exchange *hist.Exchange[group]
 	group    *group // the active one
@@ -375,7 +377,7 @@ func (w *worker) leave() {
 			continue
 		}
 		w.abandon(c)
-		unix.Close(c.fd)
+		c.close()
 	}
 	w.poll.close()
 	for a := range w.group.arms {

@@ -25,6 +25,16 @@ type Workload interface {
 	OneWay() bool
 }
 
+// Partly is a Workload of which only some requests have a reply; OneWay is then
+// false. The others are completed when sent, and enter no distribution of
+// responses.
+type Partly interface {
+	Workload
+	// Answered tells whether request seq of connection conn has a reply. Of
+	// any long row of requests some have.
+	Answered(conn int, seq uint64) bool
+}
+
 // Content is what a workload makes of a frame from the server.
 type Content uint8
 

@@ -211,6 +211,7 @@ func counts(c *load.Counts) map[string]int64 {
 		"reordered": int64(c.Reordered), "late": int64(c.Late), "timed_out": int64(c.TimedOut),
 		"dropped": int64(c.Dropped), "refused": int64(c.Refused), "disconnected": int64(c.Disconnected),
 		"bad_frames": int64(c.BadFrames), "pushed": int64(c.Pushed), "blocked": int64(c.Blocked),
+		"one_way": int64(c.OneWay), "stale": int64(c.Stale), "connects": int64(c.Connects),
 	}
 }
 
