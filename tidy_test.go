@@ -81,6 +81,11 @@ var bans = []struct {
 		"a search decides; others start servers and make the load",
 	},
 	{
+		"bench/fleet",
+		[]string{"lars/bench/run", "lars/bench/cli", "lars/bench/record", "lars/system", "net/http"},
+		"workers make load; what is measured and how it is told is for others",
+	},
+	{
 		"bench/pace",
 		[]string{"lars/", "net"},
 		"schedules are pure",

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -42,6 +43,8 @@ type Config struct {
 	Churn    bool
 	Warmup   time.Duration
 	Duration time.Duration // measured, after the warm-up, with no pause between
+	// Part makes this the load of one of several generators.
+	Part Part
 	// Timeout is how long a request may stay unanswered after it was sent; it
 	// is then given up, counted and censored at that value. 0: 10 s on TCP,
 	// 1 s on UDP. It is also the longest wait for replies after the end.
@@ -52,6 +55,9 @@ type Config struct {
 	Workers int
 	CPUs    []int         // worker i runs on CPUs[i mod len]; none: anywhere allowed
 	Every   time.Duration // length of an interval; 0 is 1 s
+	// OnConnected, if set, is called once all connections are there; the load
+	// begins when it returns, and does not after an error.
+	OnConnected func(context.Context) error
 	// OnInterval, if set, is called after each interval and once at the end of
 	// the warm-up, from the goroutine that called Run. The histograms in it
 	// are valid until it returns.
@@ -68,6 +74,12 @@ type Config struct {
 	// it is dropped and counted, and makes the run invalid.
 	QueueRequestsMax int
 }
+
+// Part is one of several generators that share a load. Of an open loop all have
+// the same schedule: arrival k belongs to generator k mod Of, so that each is
+// sent exactly once. Rate is that of all, Conns are those of this one. The zero
+// value is the whole.
+type Part struct{ Index, Of int }
 
 // Limits of a configuration.
 const (
@@ -120,6 +132,7 @@ func (c Config) withDefaults() Config {
 		set(&c.Depth, 1)
 	}
 	set(&c.Workers, 1)
+	set(&c.Part.Of, 1)
 	set(&c.Every, time.Second)
 	set(&c.DialTimeout, 30*time.Second)
 	set(&c.QueueRequestsMax, queueDefault)
@@ -176,6 +189,8 @@ func (c *Config) checkShape() error {
 		return invalid("%d connections: choose 1 to %d", c.Conns, ConnsMax)
 	case c.Rate < 0 || c.Rate > pace.RateMax || c.Rate != c.Rate:
 		return invalid("rate %v: choose 0 (closed loop) to %g per second", c.Rate, float64(pace.RateMax))
+	case c.Part.Index < 0 || c.Part.Index >= c.Part.Of:
+		return invalid("part %d of %d: parts are counted from 0", c.Part.Index, c.Part.Of)
 	case c.Depth < 0 || c.Depth > DepthMax:
 		return invalid("depth %d: choose 1 to %d", c.Depth, DepthMax)
 	case !c.Open() && c.arms()*c.Depth*c.Conns > c.QueueRequestsMax:

@@ -64,7 +64,7 @@ func (r *Result) Judge() []Reason {
 	r.judgeReplies(add)
 	r.judgeRate(add)
 	r.judgeGenerator(add)
-	return out
+	return append(out, r.Remarks...)
 }
 
 type addReason func(v Verdict, format string, args ...any)

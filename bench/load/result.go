@@ -156,6 +156,23 @@ type Result struct {
 	// Faults are what a driver around Run found wrong, in words: each makes
 	// the result invalid.
 	Faults []string
+	// Parts are the generators that made it, if it was more than this one.
+	Parts []PartResult
+	// Remarks are what these have against it; Judge repeats them.
+	Remarks []Reason
+}
+
+// PartResult is what one of several generators did.
+type PartResult struct {
+	Name      string        // of the worker, as its host calls it
+	Address   string        // as the coordinator sees it
+	Skew      time.Duration // from the common start to its own, by estimated clocks
+	Sent      uint64
+	Completed uint64
+	// P50 and P99 are of the response, 0 where too few requests support them.
+	P50, P99       time.Duration
+	LagP50, LagP99 time.Duration // of the send lag
+	WorkerShare    float64       // as in Audit
 }
 
 // Throughput is the replies per second of the measured time.

@@ -29,6 +29,13 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		closeArms(fds)
 		return nil, err
 	}
+	if c.OnConnected != nil {
+		if err := c.OnConnected(ctx); err != nil {
+			r.closePollers()
+			closeArms(fds)
+			return nil, err
+		}
+	}
 	return r.run(ctx)
 }
 

@@ -234,6 +234,42 @@ func TestScheduleIsKept(t *testing.T) {
 	}
 }
 
+// TestParts: generators that share a schedule send each arrival once, with any
+// number of loops.
+func TestParts(t *testing.T) {
+	s := startFloor(t, nil)
+	c := Config{Addr: s.addr, Conns: 3, Rate: 4000, Seed: 7, Workers: 2, Duration: 100 * time.Millisecond}
+	whole := runLoad(t, c).Arrivals
+	sum := uint64(0)
+	for i := range 3 {
+		c.Part = Part{Index: i, Of: 3}
+		part := runLoad(t, c).Arrivals
+		if sum += part; part < whole/3-1 || part > whole/3+1 {
+			t.Errorf("part %d has %d of %d arrivals", i, part, whole)
+		}
+	}
+	if sum != whole {
+		t.Errorf("the parts have %d arrivals, the whole has %d", sum, whole)
+	}
+}
+
+// TestOnConnected: the load waits for it, and does not begin after an error.
+func TestOnConnected(t *testing.T) {
+	s := startFloor(t, nil)
+	var before, began time.Time
+	c := Config{Addr: s.addr, Conns: 2, Duration: 20 * time.Millisecond}
+	c.OnPhase = func(p Phase) { began = time.Now() }
+	c.OnConnected = func(context.Context) error { before = time.Now(); return nil }
+	if runLoad(t, c); before.IsZero() || began.Before(before) {
+		t.Errorf("connected at %v, began at %v", before, began)
+	}
+	no := errors.New("no")
+	c.OnConnected = func(context.Context) error { return no }
+	if _, err := Run(t.Context(), c); !errors.Is(err, no) {
+		t.Error(err)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	s := startFloor(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -256,6 +292,8 @@ func TestRefusedConfigurations(t *testing.T) {
 	}
 	tests := map[string]func(*Config){
 		"network":           func(c *Config) { c.Network = "sctp" },
+		"part 3 of 3":       func(c *Config) { c.Part = Part{3, 3} },
+		"negative part":     func(c *Config) { c.Part = Part{-1, 3} },
 		"no address":        func(c *Config) { c.Addr = netip.AddrPort{} },
 		"IPv6":              func(c *Config) { c.Addr = netip.MustParseAddrPort("[::1]:1") },
 		"its own rival":     func(c *Config) { c.Rival = c.Addr },

@@ -76,7 +76,7 @@ type worker struct {
 	received *batch
 	sending  *batch
 	schedule *pace.Schedule
-	arrivals uint64       // drawn from the schedule, also those of other workers
+	arrivals uint64       // drawn from the schedule, also those of others
 	nextDue  int64        // of the next own arrival
 	nextConn int          // and its connection
 	touched  []*conn      // with new arrivals, not sent yet
@@ -272,17 +272,22 @@ func (w *worker) arriveAt(i int) {
 }
 
 // draw takes the next own arrival from the schedule: arrival k belongs to
-// connection k mod Conns, and connection i to worker i mod Workers.
+// generator k mod Of; of its own the j-th to connection j mod Conns, and
+// connection i to worker i mod Workers.
 func (w *worker) draw() {
+	of := uint64(w.cfg.Part.Of)
 	for {
 		due := w.schedule.Next()
-		id := int(w.arrivals % uint64(w.cfg.Conns))
+		k := w.arrivals
 		w.arrivals++
 		if due >= w.end {
 			w.nextDue = never
 			return
 		}
-		if id%w.cfg.Workers == w.number {
+		if k%of != uint64(w.cfg.Part.Index) {
+			continue
+		}
+		if id := int(k / of % uint64(w.cfg.Conns)); id%w.cfg.Workers == w.number {
 			w.nextDue, w.nextConn = due, id/w.cfg.Workers
 			return
 		}
