@@ -239,11 +239,15 @@ func TestScheduleIsKept(t *testing.T) {
 func TestParts(t *testing.T) {
 	s := startFloor(t, nil)
 	c := Config{Addr: s.addr, Conns: 3, Rate: 4000, Seed: 7, Workers: 2, Duration: 100 * time.Millisecond}
-	whole := runLoad(t, c).Arrivals
-	sum := uint64(0)
+	arrivals := func(c Config) (n uint64) {
+		c.OnInterval = func(v *Interval) { n += v.Arrivals }
+		runLoad(t, c)
+		return n
+	}
+	whole, sum := arrivals(c), uint64(0)
 	for i := range 3 {
 		c.Part = Part{Index: i, Of: 3}
-		part := runLoad(t, c).Arrivals
+		part := arrivals(c)
 		if sum += part; part < whole/3-1 || part > whole/3+1 {
 			t.Errorf("part %d has %d of %d arrivals", i, part, whole)
 		}
