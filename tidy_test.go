@@ -111,6 +111,16 @@ var bans = []struct {
 		"a scenario is a declaration: it knows neither servers nor flags",
 	},
 	{
+		"bench/report",
+		[]string{"net", "os", "lars/bench/run", "lars/bench/load", "lars/bench/proc"},
+		"a page shows what the files of a result hold, and nothing else",
+	},
+	{
+		"bench/plot",
+		[]string{"lars/", "net", "os", "time"},
+		"drawings are pure",
+	},
+	{
 		"system/balance",
 		[]string{"net", "os", "database/", "google.golang.org/", "lars/reactor", "lars/system/larspb", "lars/system/store"},
 		"decisions are pure: now comes in, effects go out",

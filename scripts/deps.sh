@@ -15,6 +15,7 @@ need() { # need COMMAND PACKAGE WHAT-FOR
 }
 
 need cc gcc "the race detector and the C floor are built with it"
+need chromium chromium "pages of results are looked at in it"
 need protoc protobuf-compiler "the generated Go is compared with its source byte for byte"
 [ ! -x scripts/mariadb.sh ] || scripts/mariadb.sh >/dev/null || echo "missing: mariadbd (the MySQL store is tested against it)"
 exit 0

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lars/bench/record"
+	"lars/bench/report"
 	"lars/bench/run"
 )
 
@@ -51,7 +52,7 @@ func (o *options) write(stdout, stderr io.Writer, b *record.Bundle) error {
 	if dir == "" {
 		dir = unused(filepath.Join(outDefault, b.Run.ID))
 	}
-	if err := record.Write(dir, b); err != nil {
+	if err := record.Write(dir, b, report.Derive); err != nil {
 		return fmt.Errorf("the result could not be written: %w", err)
 	}
 	where := stdout

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"lars/bench/record"
+	"lars/bench/report"
 	"lars/internal/cli"
 )
 
@@ -23,7 +24,7 @@ func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
 		return err
 	}
 	return each(stdout, dirs, func(dir string) (string, error) {
-		return "every file is as it was written", record.Verify(dir)
+		return "every file is as it was written", record.Verify(dir, report.Derive)
 	})
 }
 
@@ -37,7 +38,7 @@ func render(_ context.Context, stdout, _ io.Writer, args []string) error {
 		return err
 	}
 	return each(stdout, dirs, func(dir string) (string, error) {
-		changed, err := record.Render(dir)
+		changed, err := record.Render(dir, report.Derive)
 		if changed == nil {
 			return "nothing changed", err
 		}

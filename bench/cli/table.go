@@ -94,7 +94,7 @@ func figuresTable(r *record.Run) string {
 	}
 	addExtras(g, r)
 	g.add(append([]string{"connections", ""}, perArm(r, func(record.Arm) string { return thousands(float64(r.Scenario.Conns)) })...)...)
-	g.add(append([]string{"errors", ""}, perArm(r, func(a record.Arm) string { return thousands(float64(errorsOf(a))) })...)...)
+	g.add(append([]string{"errors", ""}, perArm(r, func(a record.Arm) string { return thousands(float64(a.Errors())) })...)...)
 	text := g.String()
 	if r.Design.Rounds > 1 {
 		text += fmt.Sprintf("medians of %d rounds", r.Design.Rounds)
@@ -203,17 +203,6 @@ func addExtra(g *grid, r *record.Run, label, unit string, of func(record.Arm) (f
 	if known {
 		g.add(append([]string{label, unit}, cells...)...)
 	}
-}
-
-// errorsOf counts what must not happen, in the measured time of all rounds.
-func errorsOf(a record.Arm) int64 {
-	n := int64(0)
-	for _, round := range a.Rounds {
-		for _, kind := range []string{"wrong", "lost", "duplicated", "dropped", "disconnected", "timed_out"} {
-			n += round.Counts[kind]
-		}
-	}
-	return n
 }
 
 func standInLines(r *record.Run) string {

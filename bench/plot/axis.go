@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// nines is the position of a percentile on the x axis: 0 at 0, 1 at 90 %, 2 at
+// Nines is the position of a percentile on the x axis: 0 at 0, 1 at 90 %, 2 at
 // 99 %.
-func nines(p float64) float64 { return -math.Log10(1 - p) }
+func Nines(p float64) float64 { return -math.Log10(1 - p) }
 
-// tick is a mark on an axis.
-type tick struct {
-	at    float64
-	label string
+// Tick is a mark on an axis.
+type Tick struct {
+	At    float64
+	Label string
 }
 
-// percentTicks are 0, 50, 90, 99 ... up to the end of the axis, in nines.
-func percentTicks(end float64) []tick {
-	ticks := []tick{{0, "0%"}, {nines(0.5), "50%"}}
+// PercentTicks are 0, 50, 90, 99 ... up to the end of the axis, in nines.
+func PercentTicks(end float64) []Tick {
+	ticks := []Tick{{0, "0%"}, {Nines(0.5), "50%"}}
 	for n := 1; float64(n) <= end+1e-9; n++ {
 		label := "90%"
 		if n >= 2 {
@@ -28,7 +28,7 @@ func percentTicks(end float64) []tick {
 		if n > 2 {
 			label = "99." + strings.Repeat("9", n-2) + "%"
 		}
-		ticks = append(ticks, tick{float64(n), label})
+		ticks = append(ticks, Tick{float64(n), label})
 	}
 	return ticks
 }
@@ -41,9 +41,9 @@ const (
 	ticksMost   = 12
 )
 
-// timeTicks are the finest marks between low and high ns that are not too many,
+// TimeTicks are the finest marks between low and high ns that are not too many,
 // and the bounds of the axis: the marks just outside.
-func timeTicks(low, high float64) (ticks []tick, from, to float64) {
+func TimeTicks(low, high float64) (ticks []Tick, from, to float64) {
 	for _, step := range steps {
 		marks, lo, hi := marksOf(step, low, high)
 		if ticks != nil && len(marks) > ticksMost {
@@ -74,10 +74,10 @@ func marksOf(step []float64, low, high float64) (marks []float64, from, to float
 	}
 }
 
-func label(marks []float64) []tick {
-	ticks := make([]tick, len(marks))
+func label(marks []float64) []Tick {
+	ticks := make([]Tick, len(marks))
 	for i, v := range marks {
-		ticks[i] = tick{v, Duration(v)}
+		ticks[i] = Tick{v, Duration(v)}
 	}
 	return ticks
 }

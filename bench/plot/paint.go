@@ -13,24 +13,24 @@ type painter struct {
 	buf        bytes.Buffer
 	xEnd       float64 // nines at the right edge
 	yFrom, yTo float64 // ns at the lower and upper edge
-	yTicks     []tick
+	yTicks     []Tick
 }
 
 func newPainter(series []drawn) *painter {
 	p := &painter{}
 	low, high := math.Inf(1), 0.0
 	for _, s := range series {
-		p.xEnd = max(p.xEnd, nines(s.last().P))
+		p.xEnd = max(p.xEnd, Nines(s.last().P))
 		for _, pt := range s.Points {
 			low, high = min(low, pt.NS), max(high, pt.NS)
 		}
 	}
-	p.yTicks, p.yFrom, p.yTo = timeTicks(low, high)
+	p.yTicks, p.yFrom, p.yTo = TimeTicks(low, high)
 	return p
 }
 
 func (p *painter) x(percentile float64) float64 {
-	return left + (right-left)*nines(percentile)/p.xEnd
+	return left + (right-left)*Nines(percentile)/p.xEnd
 }
 
 func (p *painter) y(ns float64) float64 {
@@ -45,17 +45,23 @@ func (p *painter) text(class string, x, y float64, s string) {
 	p.printf("</text>\n")
 }
 
-// palette is Okabe and Ito's, safe for the colour-blind, with lighter shades
+// Colour is how a series is drawn on a light and on a dark page; Dash, if not
+// empty, tells it apart in print too.
+type Colour struct{ Light, Dark, Dash string }
+
+// Palette is Okabe and Ito's, safe for the colour-blind, with lighter shades
 // for dark pages and a dash pattern for print.
-var palette = [SeriesMax]struct{ light, dark, dash string }{
-	{"#0072b2", "#4db3ec", ""},
-	{"#d55e00", "#ff9248", ""},
-	{"#008a64", "#2fd0a2", ""},
-	{"#b5528a", "#e79bc4", ""},
-	{"#555555", "#b5b5b5", "6 3"},
-	{"#a87400", "#eeb945", "6 3"},
-	{"#5b4fc7", "#a79dff", "6 3"},
-	{"#7a4a1f", "#c99a6c", "2 3"},
+func Palette() [SeriesMax]Colour {
+	return [...]Colour{
+		{"#0072b2", "#4db3ec", ""},
+		{"#d55e00", "#ff9248", ""},
+		{"#008a64", "#2fd0a2", ""},
+		{"#b5528a", "#e79bc4", ""},
+		{"#555555", "#b5b5b5", "6 3"},
+		{"#a87400", "#eeb945", "6 3"},
+		{"#5b4fc7", "#a79dff", "6 3"},
+		{"#7a4a1f", "#c99a6c", "2 3"},
+	}
 }
 
 func (p *painter) open(title, subtitle string) {
@@ -75,34 +81,34 @@ func (p *painter) styles() {
 	p.printf("text{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#333}\n")
 	p.printf(".title{font-size:16px;font-weight:600}\n.note,.tick{fill:#666}\n.end{text-anchor:end}\n.mid{text-anchor:middle}\n.name{font-weight:600}\n")
 	p.printf(".page{fill:#fff}\n.grid{stroke:#e4e4e4;fill:none}\n.axis{stroke:#999;fill:none}\npath.leader{stroke-width:1;stroke-dasharray:none;opacity:.6}\n")
-	for i, c := range palette {
-		p.printf(".s%d{stroke:%s;fill:none;stroke-width:2;stroke-linejoin:round", i, c.light)
-		if c.dash != "" {
-			p.printf(";stroke-dasharray:%s", c.dash)
+	for i, c := range Palette() {
+		p.printf(".s%d{stroke:%s;fill:none;stroke-width:2;stroke-linejoin:round", i, c.Light)
+		if c.Dash != "" {
+			p.printf(";stroke-dasharray:%s", c.Dash)
 		}
-		p.printf("}\n.t%d{fill:%s}\n", i, c.light)
+		p.printf("}\n.t%d{fill:%s}\n", i, c.Light)
 	}
 	p.printf("@media (prefers-color-scheme:dark){\n")
 	p.printf("text{fill:#ddd}\n.note,.tick{fill:#a0a0a0}\n.page{fill:#16181c}\n.grid{stroke:#2c3038}\n.axis{stroke:#6b7078}\n")
-	for i, c := range palette {
-		p.printf(".s%d{stroke:%s}\n.t%d{fill:%s}\n", i, c.dark, i, c.dark)
+	for i, c := range Palette() {
+		p.printf(".s%d{stroke:%s}\n.t%d{fill:%s}\n", i, c.Dark, i, c.Dark)
 	}
 	p.printf("}\n")
 }
 
 func (p *painter) grid() {
 	for _, t := range p.yTicks {
-		y := p.y(t.at)
+		y := p.y(t.At)
 		p.printf(`<path class="grid" d="M%.1f %.1fH%.1f"/>`+"\n", left, y, right)
-		p.text("tick end", left-8, y+4, t.label)
+		p.text("tick end", left-8, y+4, t.Label)
 	}
-	for _, t := range percentTicks(p.xEnd) {
-		x := left + (right-left)*t.at/p.xEnd
+	for _, t := range PercentTicks(p.xEnd) {
+		x := left + (right-left)*t.At/p.xEnd
 		if x > right+0.5 {
 			continue
 		}
 		p.printf(`<path class="grid" d="M%.1f %.1fV%.1f"/>`+"\n", x, top, bottom)
-		p.text("tick mid", x, bottom+18, t.label)
+		p.text("tick mid", x, bottom+18, t.Label)
 	}
 	p.printf(`<path class="axis" d="M%.1f %.1fV%.1fH%.1f"/>`+"\n", left, top, bottom, right)
 	p.text("note mid", (left+right)/2, bottom+42, "percentile of requests")

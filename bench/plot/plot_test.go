@@ -119,10 +119,10 @@ func TestTimeTicks(t *testing.T) {
 		{900, 2e9, "100 ns, 1 µs, 10 µs, 100 µs, 1 ms, 10 ms, 100 ms, 1 s, 10 s"},
 		{5e3, 5e3, "5 µs, 6 µs"},
 	} {
-		ticks, from, to := timeTicks(c.low, c.high)
+		ticks, from, to := TimeTicks(c.low, c.high)
 		var labels []string
 		for _, k := range ticks {
-			labels = append(labels, k.label)
+			labels = append(labels, k.Label)
 		}
 		if got := strings.Join(labels, ", "); got != c.want {
 			t.Errorf("%v to %v: %s, want %s", c.low, c.high, got, c.want)

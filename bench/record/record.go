@@ -130,6 +130,17 @@ type Arm struct {
 	Correctness *Correctness `json:"correctness,omitempty"`
 }
 
+// Errors counts what must not happen, in the measured time of all rounds.
+func (a *Arm) Errors() int64 {
+	n := int64(0)
+	for _, round := range a.Rounds {
+		for _, kind := range []string{"wrong", "lost", "duplicated", "dropped", "disconnected", "timed_out"} {
+			n += round.Counts[kind]
+		}
+	}
+	return n
+}
+
 // Metric is one figure of an arm over its rounds.
 type Metric struct {
 	Name   string  `json:"name"`
