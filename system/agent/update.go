@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -40,7 +39,7 @@ func (s *shard) update(name route.Module, hosts []route.Host) {
 // set gives a module its hosts and reports whether that changed anything.
 func (s *shard) set(now time.Duration, m *module, hosts []route.Host) bool {
 	if m.lb == nil {
-		lb, err := balance.Open(s.service.config.balance(), rand.Uint64())
+		lb, err := balance.Open(s.service.config.balance(), s.random.Uint64())
 		if err != nil {
 			return false // the configuration was tried at the start
 		}

@@ -160,7 +160,7 @@ type HostState struct {
 	EjectedWhy Reason
 
 	InFlight uint32        // calls picked and not yet reported, as far as known
-	Latency  time.Duration // estimate used for picks, failures included; 0: none
+	Latency  time.Duration // estimate used for picks, failures included; with classic and elb 0
 
 	// Succ and Err are calls reported since Window began: with classic and elb
 	// their window, otherwise when the host came.

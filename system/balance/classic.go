@@ -47,28 +47,28 @@ func (b *classic) Pick(_ time.Duration, _ Ask) Choice {
 	switch {
 	case b.overload.n == 0 && b.idle.n == 0:
 		if b.drained.n > 0 {
-			return b.choose(&b.drained, false)
+			return b.choose(&b.drained)
 		}
 		return Choice{}
 	case b.overload.n == 0:
 		if b.elb {
 			b.access = 0 // the original of this variant leaves it as it is
 		}
-		return b.choose(&b.idle, false)
+		return b.choose(&b.idle)
 	case b.access >= b.cfg.ProbeNum:
 		b.access = 0
-		return b.choose(&b.overload, true)
+		return b.choose(&b.overload)
 	}
 	b.access++
 	if b.idle.n == 0 {
 		return Choice{Verdict: Overload}
 	}
-	return b.choose(&b.idle, false)
+	return b.choose(&b.idle)
 }
 
-func (b *classic) choose(from *ring, probe bool) Choice {
-	i := from.rotate(b.hosts.slab)
-	return Choice{Host: b.hosts.slab[i].addr, Verdict: Picked, Probe: probe}
+func (b *classic) choose(from *ring) Choice {
+	h := &b.hosts.slab[from.rotate(b.hosts.slab)]
+	return Choice{Host: h.addr, Verdict: Picked, Probe: h.state == Overloaded}
 }
 
 // Report counts a call and moves the host between the lists when a threshold

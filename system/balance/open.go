@@ -26,6 +26,42 @@ func algorithms() []algorithm {
 			Algorithm{"elb", "classic with slow calls weighed as several errors and slower recovery", "Easy-Load-Balancer, the ancestor of Lars"},
 			func(s Settings, _ uint64) Balancer { return newELB(s.Classic) },
 		},
+		{
+			Algorithm{"rr", "hosts in turn, weights ignored", "round robin"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, false, roundRobin{}) },
+		},
+		{
+			Algorithm{"wrr", "hosts in turn, by weight", "gRPC's static stride scheduler (A58)"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, roundRobin{}) },
+		},
+		{
+			Algorithm{"random", "any host, weights ignored", "uniform choice"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, false, random{}) },
+		},
+		{
+			Algorithm{"wrandom", "any host, by weight", "choice by rejection"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, random{}) },
+		},
+		{
+			Algorithm{"p2c", "of two hosts the one with fewer calls in flight", "Mitzenmacher, the power of two choices"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, p2c{}) },
+		},
+		{
+			Algorithm{"leastreq", "of several hosts the one with the fewest calls in flight", "Envoy's least request"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, leastRequest{}) },
+		},
+		{
+			Algorithm{"ewma", "of two hosts the one with lower latency times calls in flight", "Finagle's peak EWMA"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, ewma{}) },
+		},
+		{
+			Algorithm{"prequal", "of a pool of hosts the fastest that is not hot; for twenty hosts and more", "Prequal (Google, NSDI 2024)"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, &prequal{}) },
+		},
+		{
+			Algorithm{"chash", "equal keys to equal hosts, up to a bound of their load", "consistent hashing with bounded loads"},
+			func(s Settings, seed uint64) Balancer { return newPool(s, seed, true, &chash{}) },
+		},
 	}
 }
 

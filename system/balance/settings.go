@@ -73,7 +73,7 @@ const (
 
 // DefaultAlgorithm is the algorithm of the zero Settings. With ejection on,
 // which is the default, it is the policy to use unless you know better.
-const DefaultAlgorithm = "classic"
+const DefaultAlgorithm = "ewma"
 
 // Knob describes one knob of Settings.
 type Knob struct {
@@ -105,7 +105,7 @@ const (
 var knobs = [...]knob{
 	{"consecutive", func(s *Settings) any { return &s.Consecutive }, 5, 1, 1e6, true, "calls without an answer in a row that eject a host"},
 	{"soft_consecutive", func(s *Settings) any { return &s.SoftConsecutive }, 10, 1, 1e6, true, "failures of any kind in a row that eject a host"},
-	{"chance", func(s *Settings) any { return &s.Chance }, 1e-6, 1e-30, 1, false, "how unlikely such a row must be, at the callers' failures elsewhere"},
+	{"chance", func(s *Settings) any { return &s.Chance }, 1e-5, 1e-30, 1, false, "how unlikely such a row must be, at the callers' failures elsewhere"},
 	{"failure_share", func(s *Settings) any { return &s.FailureShare }, 0.5, 0.01, 1, true, "share of failures that ejects a host"},
 	{"failure_min", func(s *Settings) any { return &s.FailureMin }, 10, 1, 1e6, false, "calls in the window that failure_share needs"},
 	{"sigmas", func(s *Settings) any { return &s.Sigmas }, 4, 0.5, 100, true, "standard deviations above the failures expected that eject a host"},
@@ -118,7 +118,7 @@ var knobs = [...]knob{
 	{"soft_cap", func(s *Settings) any { return &s.SoftCap }, 0.5, 0.01, 1, false, "share of hosts out, at most, for hosts that answer with failures"},
 	{"panic", func(s *Settings) any { return &s.Panic }, 0.5, 0.01, 1, true, "share of hosts in use below which those ejected for their answers are used too"},
 	{"base", func(s *Settings) any { return &s.Base }, 5, 0.001, hour, false, "time of a first ejection; the nth in succession takes n times as long"},
-	{"eject_max", func(s *Settings) any { return &s.EjectMax }, 300, 0.001, 24 * hour, false, "longest time of an ejection"},
+	{"eject_max", func(s *Settings) any { return &s.EjectMax }, 300, 0.001, 24 * hour, false, "longest time of an ejection, without its jitter"},
 	{"jitter", func(s *Settings) any { return &s.Jitter }, 0.1, 0.001, 0.9, true, "share by which times of ejection vary"},
 	{"forgive", func(s *Settings) any { return &s.Forgive }, 30, 0.1, 24 * hour, false, "time in use that takes one off the succession of ejections"},
 	{"hint_ttl", func(s *Settings) any { return &s.HintTTL }, 15, 0.1, hour, true, "how long a hint of other agents counts"},
@@ -132,7 +132,7 @@ var knobs = [...]knob{
 	{"fail_cost", func(s *Settings) any { return &s.FailCost }, 1, 0.001, hour, true, "latency that a failed call counts as, at least"},
 	{"choices", func(s *Settings) any { return &s.Choices }, 3, 2, 16, false, "leastreq: hosts compared at a pick"},
 	{"bound", func(s *Settings) any { return &s.Bound }, 1.25, 1.01, 100, true, "chash: load of a host, in average loads, above which keys go on"},
-	{"pool", func(s *Settings) any { return &s.Pool }, 16, 2, poolMax, false, "prequal: candidates remembered"},
+	{"pool", func(s *Settings) any { return &s.Pool }, 8, 2, poolMax, false, "prequal: candidates remembered"},
 	{"hot_rif", func(s *Settings) any { return &s.HotRIF }, 0.84, 0.01, 0.999, false, "prequal: quantile of calls in flight above which a host is hot"},
 	{"probe_num", func(s *Settings) any { return &s.Classic.ProbeNum }, 10, 1, countMax, false, "classic, elb: picks between two probes"},
 	{"init_succ_cnt", func(s *Settings) any { return &s.Classic.InitSuccCnt }, 180, 1, countMax, false, "classic, elb: successes credited to an idle host"},

@@ -1,0 +1,281 @@
+package balance
+
+import (
+	"time"
+
+	"lars/system/route"
+)
+
+// The outlier layer: it takes hosts out of use that fail, and lets them back.
+//
+// Sources: Envoy's outlier detection (consecutive failures, success rate
+// against the peers, caps, ejection times that grow) and slow start; Finagle's
+// failure accrual (jittered back-off, a probe before the host returns).
+// Departures:
+//
+//   - A host is ejected only for failing more than its callers do elsewhere,
+//     see callers; Envoy's plain counts eject healthy hosts when all fail
+//     alike, which makes a brown-out worse.
+//   - The spread that a success rate is held against is that of the host's own
+//     number of calls (binomial), not the spread between hosts: with N hosts
+//     one of them is never more than (N-1)/sqrt(N) deviations from the mean,
+//     so Envoy's rule cannot fire below about six hosts at its default of 1.9,
+//     or below eleven at 3.
+//   - Caps hold for a host that goes out, not for one that stays out: a failed
+//     probe ejects again whatever the cap says.
+//   - A host comes back after Successes calls, one at a time.
+
+// evidence is what is known against a host.
+type evidence struct {
+	failStreak, hardStreak uint32
+	succStreak             uint32
+	// rowSurprise is how unlikely the failures in a row are, in bits.
+	rowSurprise float32
+	// Aged: calls, failures, those expected of the callers, their variance.
+	calls, fails, expected, variance float32
+
+	// A row of one caller's failures is worth less than that of several.
+	rowCaller  uint32
+	rowMany    bool
+	hard       bool // ejected for not answering
+	wasFailing bool // failing, as far as the candidates know
+	lastCaller uint32
+	rowSince   time.Duration
+	lastAt     time.Duration // last report
+	otherAt    time.Duration // last report of another caller than the last
+
+	hint      float32 // share of other agents that ejected it
+	hintUntil time.Duration
+
+	level uint32 // ejections in succession
+	calm  time.Duration
+	until time.Duration // the ejection's time is up
+	tried time.Duration // last half-open call
+}
+
+// failing says that a host in use has had nothing but failures for so long
+// that only a cap, or doubt, keeps it in use.
+func (p *pool) failing(s *slot) bool {
+	c := &p.cfg
+	return p.outlier && (c.Consecutive > 0 && s.hardStreak >= uint32(c.Consecutive) ||
+		c.SoftConsecutive > 0 && s.failStreak >= uint32(c.SoftConsecutive))
+}
+
+// age lets shares count for less. Few calls are kept six times longer, or a
+// quiet module would never have enough of them to tell.
+func (e *evidence) age(window, n float32, enough int) {
+	if e.calls < float32(enough) {
+		window *= 6
+	}
+	keep := window / (window + n)
+	e.calls *= keep
+	e.fails *= keep
+	e.expected *= keep
+	e.variance *= keep
+}
+
+// weigh takes in what a call says about its host and its caller.
+func (p *pool) weigh(now time.Duration, s *slot, r Result) {
+	failed := r.Outcome != OK
+	share := p.callers.expect(r.Caller)
+	p.callers.add(r.Caller, failed, s.failStreak)
+	s.calls++
+	s.expected += share
+	s.variance += float32(share * (1 - min(share, 1)))
+	if r.Caller != s.lastCaller {
+		s.otherAt, s.lastCaller = s.lastAt, r.Caller
+	}
+	s.lastAt = now
+	if !failed {
+		s.succStreak++
+		s.failStreak, s.hardStreak, s.rowSurprise = 0, 0, 0
+		return
+	}
+	s.fails++
+	s.succStreak = 0
+	if s.failStreak == 0 {
+		s.rowCaller, s.rowMany, s.rowSince = r.Caller, false, now
+	}
+	s.rowMany = s.rowMany || s.rowCaller != r.Caller
+	s.failStreak++
+	if r.Outcome == Hard {
+		s.hardStreak++
+	} else {
+		s.hardStreak = 0 // it is there
+	}
+	if share < hopeless {
+		s.rowSurprise += surprise(share)
+	}
+}
+
+// judge decides what a report leads to.
+func (p *pool) judge(now time.Duration, i int32, r Result) {
+	s := &p.slots[i]
+	switch {
+	case s.state == HalfOpen, s.state == Overloaded && s.picked:
+		p.tried(now, s, r)
+	case s.state == Overloaded: // of a call from before
+	case r.Outcome == OK:
+		if s.wasFailing {
+			s.wasFailing = false
+			p.rebuild(false)
+		}
+	default:
+		if why, hard, guilty := p.guilty(now, s); guilty && p.room(s, hard) {
+			p.eject(now, s, why, hard)
+			p.rebuild(false)
+		} else if !s.wasFailing && p.failing(s) {
+			s.wasFailing = true
+			p.rebuild(false)
+		}
+	}
+}
+
+// guilty says whether the evidence is enough to eject a host in use.
+func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
+	c, trust := &p.cfg, float32(1)
+	if now < s.hintUntil {
+		trust -= s.hint // others have seen as much
+	}
+	reached := func(streak uint32, limit int) bool {
+		return limit > 0 && streak > 0 && float32(streak) >= float32(limit)*trust
+	}
+	if s.rowSurprise >= max(surprise(float32(c.Chance))*trust, leastSurprise) && p.agreed(now, s) {
+		if reached(s.hardStreak, c.Consecutive) {
+			return HardStreak, true, true
+		}
+		if reached(s.failStreak, c.SoftConsecutive) {
+			return ErrorStreak, true, true
+		}
+	}
+	excess := s.fails - s.expected
+	if excess < float32(c.Margin)*s.calls || !p.unusual(s) {
+		return 0, false, false
+	}
+	if c.FailureShare > 0 && s.calls >= float32(c.FailureMin) && s.fails >= float32(c.FailureShare)*s.calls {
+		return FailureShare, false, true
+	}
+	if c.Sigmas > 0 && s.calls >= float32(c.PeersMin) && p.hosts-p.out > c.Peers {
+		return WorseThanPeers, false, true
+	}
+	return 0, false, false
+}
+
+// leastSurprise is what hints cannot do without, in bits: a failure of a
+// caller that fails once in sixteen calls.
+const leastSurprise = 4
+
+// unusual says that a host's failures are more than Sigmas standard deviations
+// above those expected. One failure is left out, since small numbers are not
+// as normal as that.
+func (p *pool) unusual(s *slot) bool {
+	sigmas := float32(p.cfg.Sigmas)
+	if sigmas < 0 {
+		sigmas = 4 // for FailureShare
+	}
+	excess := s.fails - s.expected - 1
+	return excess > 0 && float32(excess*excess) >= float32(sigmas*sigmas)*s.variance
+}
+
+// agreed says whether the failures in a row are those of two callers, or those
+// of the only caller. When others used the host not long before, their word is
+// waited for: a success would have ended the row.
+func (p *pool) agreed(now time.Duration, s *slot) bool {
+	return s.rowMany || p.cfg.Grace < 0 || now-s.rowSince >= p.cfg.Grace || s.rowSince-s.otherAt > p.cfg.Window
+}
+
+// room says whether one host more may go out.
+func (p *pool) room(s *slot, hard bool) bool {
+	limit := p.cfg.SoftCap
+	if hard {
+		limit = p.cfg.HardCap
+	}
+	return !s.host.Draining && p.out+1 <= min(max(1, int(limit*float64(p.hosts))), p.hosts-1)
+}
+
+// eject takes a host out for a time that grows with each time in succession.
+// The candidates are to be made anew.
+func (p *pool) eject(now time.Duration, s *slot, why Reason, hard bool) {
+	p.leave(s)
+	s.level++
+	d := min(p.cfg.Base*time.Duration(min(s.level, 1<<20)), p.cfg.EjectMax)
+	if p.cfg.Jitter > 0 {
+		d += time.Duration(float64(d) * float64(p.rnd.float()*2-1) * p.cfg.Jitter)
+	}
+	s.until, s.hard = now+d, hard
+	s.ejections++
+	s.ejectedAt, s.ejectedWhy = now, why
+	s.calls, s.fails, s.expected, s.variance = 0, 0, 0, 0
+	s.succStreak, s.wasFailing = 0, false
+	p.due = min(p.due, s.until)
+	p.move(now, s, Overloaded, why, s.until)
+}
+
+// trial finds a host for a half-open call: its time is up, nothing of it is in
+// flight. Of several, that which waits longest. -1: none.
+func (p *pool) trial(now time.Duration) int32 {
+	found, next := int32(-1), never
+	for _, i := range p.outs {
+		s := &p.slots[i]
+		if now < s.until {
+			next = min(next, s.until)
+			continue
+		}
+		if s.state == Overloaded {
+			p.halfOpen(now, s)
+		}
+		if s.inFlight > 0 || s.picked {
+			continue // a report, or its loss, will set due
+		}
+		next = now
+		if found < 0 || s.tried < p.slots[found].tried {
+			found = i
+		}
+	}
+	p.due = next
+	if found >= 0 {
+		p.slots[found].tried = now
+	}
+	return found
+}
+
+// halfOpen ends the time of an ejection.
+func (p *pool) halfOpen(now time.Duration, s *slot) {
+	s.succStreak = 0 // of calls from before
+	p.move(now, s, HalfOpen, TimeUp, 0)
+}
+
+// tried takes in the outcome of a half-open call, or of any call to a
+// host that is out but has to be used.
+func (p *pool) tried(now time.Duration, s *slot, r Result) {
+	p.due = now
+	switch {
+	case r.Outcome == OK && s.succStreak >= uint32(p.cfg.Successes):
+		s.calm = now
+		s.calls, s.fails, s.expected, s.variance = 0, 0, 0, 0
+		p.enter(now, s, SuccessStreak, false)
+		p.rebuild(false)
+	case r.Outcome != OK && s.state == HalfOpen:
+		p.eject(now, s, ProbeFailed, s.hard || r.Outcome == Hard)
+		p.rebuild(false)
+	}
+}
+
+// forgive shortens the succession of a host that has been in use for long.
+func (p *pool) forgive(now time.Duration, s *slot) {
+	if s.level > 0 && !s.state.Out() && now-s.calm >= p.cfg.Forgive {
+		s.level--
+		s.calm = now
+	}
+}
+
+// Hint makes the pool quicker to believe its own failures of a host.
+func (p *pool) Hint(now time.Duration, host route.Host, ejectedBy, of uint32) {
+	i, ok := p.index[host.Key()]
+	if !ok || of == 0 || p.cfg.HintTTL < 0 {
+		return
+	}
+	s := &p.slots[i]
+	s.hint = float32(min(ejectedBy, of)) / float32(of)
+	s.hintUntil = now + p.cfg.HintTTL
+}
