@@ -4,20 +4,19 @@ import (
 	"testing"
 
 	"lars/backends"
-	"lars/reactor/driver"
 	"lars/reactor/drivertest"
 )
 
 // TestMetamorphic runs the same random operations on every backend: the
 // histories must be the same.
 func TestMetamorphic(t *testing.T) {
-	var all []driver.Driver
+	var all []drivertest.Harness
 	for _, name := range backends.Names() {
 		d, err := backends.Open(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, d)
+		all = append(all, drivertest.Harness{Driver: d})
 	}
 	for seed := range uint64(3) {
 		drivertest.Metamorphic(t, seed+1, all...)

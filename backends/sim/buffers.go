@@ -128,6 +128,9 @@ func (o *output) flush(s *sock) error {
 	w := o.l.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.free != nil {
+		defer w.free.pump() // a real kernel moves it at once, too
+	}
 	sent := 0
 	defer func() {
 		o.l.stats.Writes++

@@ -67,6 +67,7 @@ type World struct {
 type free interface {
 	now() time.Duration
 	queued()       // an event was set
+	pump()         // let happen what is due
 	opened(*loop)  // start it
 	ready(l *loop) // it has something to do
 }

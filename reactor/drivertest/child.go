@@ -46,6 +46,11 @@ func runChild(t *testing.T, h Harness) {
 func throughChild(c testCase) testCase {
 	inner := c.name
 	c.f = func(e *env) {
+		if restore, ok := e.h.Net.Exhaust(); ok {
+			restore()
+			acceptExhausted(e, e.h.Net.Exhaust)
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*e.patience+patienceDefault)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run", testPattern(e.Name(), inner), "-test.v")

@@ -6,8 +6,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lars/reactor/driver"
 )
 
@@ -92,45 +90,15 @@ func dialRefused(e *env) {
 	}
 }
 
-// blackhole listens with a backlog that is full: further connections hang, as
-// Linux drops their first segment.
+// blackhole is an address where connecting hangs.
 func (e *env) blackhole() netip.AddrPort {
 	e.Helper()
-	fd := e.socket()
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
-		e.fatalf("the suite's own listen: %v", err)
-	}
-	sa, err := unix.Getsockname(fd)
+	addr, c, err := e.h.Net.Silent()
 	if err != nil {
-		e.fatalf("getsockname: %v", err)
+		e.fatalf("the suite's own silent address: %v", err)
 	}
-	for range 8 {
-		client := e.socket()
-		if unix.Connect(client, sa) != unix.EINPROGRESS {
-			continue
-		}
-		// A handshake on the local host is done at once unless it hangs.
-		poll := []unix.PollFd{{Fd: int32(client), Events: unix.POLLOUT}}
-		if n, _ := unix.Poll(poll, 200); n == 0 {
-			break
-		}
-	}
-	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(sa.(*unix.SockaddrInet4).Port))
-}
-
-type descriptor int
-
-func (d descriptor) Close() error { return unix.Close(int(d)) }
-
-// socket makes a non-blocking TCP socket without package net.
-func (e *env) socket() int {
-	e.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		e.fatalf("the suite's own socket: %v", err)
-	}
-	e.keep(descriptor(fd))
-	return fd
+	e.keep(c)
+	return addr
 }
 
 func dialTimeout(e *env) {

@@ -44,6 +44,15 @@ type Harness struct {
 	// reset from its orderly close: Closed may then say io.EOF for a reset.
 	// Zero asserts the error of the system.
 	ResetAsEOF bool
+	// Net is where the suite's peers live; nil is the kernel's network.
+	Net Net
+}
+
+func (h Harness) withDefaults() Harness {
+	if h.Net == nil {
+		h.Net = kernelNet{}
+	}
+	return h
 }
 
 // patienceDefault bounds every wait of the suite; the machine may be slow and
@@ -52,6 +61,7 @@ const patienceDefault = 30 * time.Second
 
 // Run holds the harness's driver to the contract of package driver.
 func Run(t *testing.T, h Harness) {
+	h = h.withDefaults()
 	if inChild() {
 		runChild(t, h)
 		return

@@ -9,7 +9,7 @@ func TestReference(t *testing.T) { Run(t, Harness{Driver: refDriver{}}) }
 
 func TestMetamorphic(t *testing.T) {
 	for seed := range uint64(3) {
-		Metamorphic(t, seed, refDriver{})
+		Metamorphic(t, seed, Harness{Driver: refDriver{}})
 	}
 }
 

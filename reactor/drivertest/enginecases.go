@@ -3,7 +3,6 @@ package drivertest
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -176,8 +175,8 @@ func (e *env) knock(s *server, stop <-chan struct{}) {
 			return
 		default:
 		}
-		if c, err := net.Dial("tcp", s.Addr().String()); err == nil {
-			c.(*net.TCPConn).SetLinger(0)
+		if c, err := e.h.Net.Dial(s.Addr(), e.patience); err == nil {
+			c.SetLinger(0)
 			c.Close()
 		}
 	}

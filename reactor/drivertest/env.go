@@ -39,7 +39,7 @@ type env struct {
 }
 
 func newEnv(r reporter, h Harness, s side, patience time.Duration) *env {
-	e := &env{reporter: r, h: h, side: s, patience: patience}
+	e := &env{reporter: r, h: h.withDefaults(), side: s, patience: patience}
 	e.changed = sync.NewCond(&e.mu)
 	return e
 }

@@ -2,7 +2,6 @@ package drivertest
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -64,7 +63,7 @@ func listenCloseReleasesPort(e *env) {
 	if err := s.Close(); err != nil {
 		e.fatalf("Listener.Close: %v", err)
 	}
-	l, err := net.Listen("tcp", s.Addr().String())
+	l, err := e.h.Net.Listen(s.Addr())
 	if err != nil {
 		e.fatalf("after Listener.Close had returned: %v", err)
 	}
@@ -90,7 +89,7 @@ func listenCloseInCallback(e *env) {
 	r := e.rawDial(s.Addr())
 	r.send([]byte("still open"))
 	r.expect([]byte("still open"))
-	if c, err := net.Dial("tcp", s.Addr().String()); !errors.Is(err, syscall.ECONNREFUSED) {
+	if c, err := e.h.Net.Dial(s.Addr(), e.patience); !errors.Is(err, syscall.ECONNREFUSED) {
 		if err == nil {
 			c.Close()
 		}
@@ -130,14 +129,14 @@ func listenSeveral(e *env) {
 	e.rawDial(b.Addr()).expect([]byte("b"))
 }
 
-// listenIPv6 wants the same answer as package net has for the machine.
+// listenIPv6 wants the same answer as the suite's own network has.
 func listenIPv6(e *env) {
 	en := e.open(driver.Config{})
 	addr := netip.MustParseAddrPort("[::1]:0")
-	l, netErr := net.Listen("tcp", addr.String())
+	l, netErr := e.h.Net.Listen(addr)
 	if netErr != nil {
 		if _, err := en.eng.Listen(addr, driver.ListenOptions{}, en.opener(driver.ConnOptions{}, hooks{}, func(*conn) {})); err == nil {
-			e.fatalf("Listen on %v succeeded, package net says %v", addr, netErr)
+			e.fatalf("Listen on %v succeeded, the suite's network says %v", addr, netErr)
 		}
 		return
 	}

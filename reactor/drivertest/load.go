@@ -96,8 +96,11 @@ func (e *env) oneEcho(s *server, end byte) error {
 // as many as the limit on descriptors allows, 4,000 at most (400 in short and
 // race runs).
 func loadManyOpen(e *env) {
-	n := min(scaled(4_000, 400), (descriptorsMax()-300)/2)
-	e.Logf("%d connections at once; the limit on descriptors is %d", n, descriptorsMax())
+	n := scaled(4_000, 400)
+	if e.h.Net.Descriptors() {
+		n = min(n, (descriptorsMax()-300)/2)
+		e.Logf("%d connections at once; the limit on descriptors is %d", n, descriptorsMax())
+	}
 	en := e.open(driver.Config{Loops: 2})
 	s := en.serve(driver.ListenOptions{}, echoHooks())
 	peers := make([]*raw, n)
@@ -174,10 +177,13 @@ func acceptDescriptorsExhausted(e *env) {
 	old := e.rawDial(s.Addr())
 	old.send([]byte("open"))
 	old.expect([]byte("open"))
-	fds := make([]int, clients)
-	for i := range fds {
-		fds[i] = e.socket()
+	var fds descriptorList
+	for range clients {
+		if _, err := fds.socket(); err != nil {
+			e.fatalf("the suite's own socket: %v", err)
+		}
 	}
+	e.keep(fds)
 	restore := exhaustDescriptors(e)
 	defer restore()
 	to := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: int(s.Addr().Port())}
@@ -204,6 +210,38 @@ func acceptDescriptorsExhausted(e *env) {
 	e.await("all waiting clients are accepted", func() bool { return len(s.conns) == clients+1 })
 	for _, fd := range fds {
 		expectOn(e, fd, "waiting")
+	}
+}
+
+// acceptExhausted is the same for a Net that can make accept fail inside this
+// process.
+func acceptExhausted(e *env, exhaust func() (func(), bool)) {
+	const clients = 12
+	en := e.open(driver.Config{})
+	s := en.serve(driver.ListenOptions{}, echoHooks())
+	old := e.rawDial(s.Addr())
+	old.send([]byte("open"))
+	old.expect([]byte("open"))
+	restore, _ := exhaust()
+	defer restore()
+	var waiting []*raw
+	for range clients {
+		r := e.rawDial(s.Addr())
+		r.send([]byte("waiting"))
+		waiting = append(waiting, r)
+	}
+	e.poll("the listener counts an accept error", func() bool { return s.Stats().AcceptErrors > 0 })
+	first := s.Stats().AcceptErrors
+	en.loops[0].passLoop()
+	if n := s.Stats().AcceptErrors - first; n > 200 {
+		e.fatalf("accept failed %d times within some milliseconds: it spins", n)
+	}
+	old.send([]byte("still"))
+	old.expect([]byte("still"))
+	restore()
+	e.await("all waiting clients are accepted", func() bool { return len(s.conns) == clients+1 })
+	for _, r := range waiting {
+		r.expect([]byte("waiting"))
 	}
 }
 

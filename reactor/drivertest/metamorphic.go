@@ -18,11 +18,11 @@ import (
 const seedVariable = "LARS_SEED"
 
 // Metamorphic plays one random script, made from seed (LARS_SEED replaces it),
-// on every driver: connections are opened by either side, sent to in pieces,
+// on the driver of every harness: connections are opened by either side, sent to in pieces,
 // paused, resumed, pushed to, half closed, reset and closed. What happened on
 // each connection must be what a pure model says, and therefore the same on
 // all drivers. The seed is printed first and is the whole report of a failure.
-func Metamorphic(t *testing.T, seed uint64, drivers ...driver.Driver) {
+func Metamorphic(t *testing.T, seed uint64, harnesses ...Harness) {
 	if s := os.Getenv(seedVariable); s != "" {
 		n, err := strconv.ParseUint(s, 0, 64)
 		if err != nil {
@@ -32,9 +32,8 @@ func Metamorphic(t *testing.T, seed uint64, drivers ...driver.Driver) {
 	}
 	t.Logf("%s=%d", seedVariable, seed)
 	raiseDescriptorLimit(t)
-	for _, d := range drivers {
-		t.Run(d.Name(), func(t *testing.T) {
-			h := Harness{Driver: d}
+	for _, h := range harnesses {
+		t.Run(h.Driver.Name(), func(t *testing.T) {
 			warmUp(t, h)
 			runCase(t, h, metamorphicCase(seed), patienceDefault)
 		})

@@ -56,6 +56,10 @@ func descriptors() (all []int) {
 
 // optionsSocket reads the options of the connection's socket from the kernel.
 func optionsSocket(e *env) {
+	if !e.h.Net.Descriptors() {
+		e.opensNoDescriptor()
+		return
+	}
 	en := e.open(driver.Config{})
 	for _, t := range []struct {
 		o                    driver.ConnOptions
@@ -89,6 +93,34 @@ func optionsSocket(e *env) {
 	}
 }
 
+// opensNoDescriptor is what cases about descriptors become for a driver that
+// has none: an engine with connections must not open any. Options for a kernel
+// are taken and ignored, and buffers of the sizes asked for work.
+func (e *env) opensNoDescriptor() {
+	before := countDescriptors()
+	en := e.open(driver.Config{Loops: 2})
+	for _, o := range []driver.ConnOptions{
+		{},
+		{Delay: true},
+		{KeepAlive: 70 * time.Second},
+		{KeepAlive: -1},
+		{SendBufferBytes: 20_000, RecvBufferBytes: 30_000},
+	} {
+		r, _ := en.connect(o, echoHooks())
+		m := newStream(90).next(100_000)
+		e.parallel(2, func(i int) error {
+			if i == 0 {
+				_, err := r.Write(m)
+				return err
+			}
+			return r.tryExpect(m)
+		})
+	}
+	if now := countDescriptors(); now > before {
+		e.errorf("the process has %d descriptors, %d before the engine was opened", now, before)
+	}
+}
+
 // optionsStats: a counter is right or, when the backend cannot know it, zero;
 // reading it needs no loop.
 func optionsStats(e *env) {
@@ -118,6 +150,10 @@ func optionsStats(e *env) {
 // optionsCloseOnExec: a child process must not inherit the driver's
 // descriptors.
 func optionsCloseOnExec(e *env) {
+	if !e.h.Net.Descriptors() {
+		e.opensNoDescriptor()
+		return
+	}
 	before := map[int]bool{}
 	for _, fd := range descriptors() {
 		before[fd] = true

@@ -113,13 +113,13 @@ func echoPackets() packetHooks {
 
 // A rawPacket is a UDP socket of the suite.
 type rawPacket struct {
-	*net.UDPConn
+	PacketSocket
 	e *env
 }
 
 func (e *env) rawPacketAt(local netip.AddrPort) *rawPacket {
 	e.Helper()
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
+	c, err := e.h.Net.ListenPacket(local)
 	if err != nil {
 		e.fatalf("the suite's own UDP socket: %v", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -324,7 +323,7 @@ func packetReusePort(e *env) {
 func packetIPv6(e *env) {
 	en := e.open(driver.Config{})
 	local := netip.MustParseAddrPort("[::1]:0")
-	if l, err := net.Listen("tcp", local.String()); err == nil {
+	if l, err := e.h.Net.Listen(local); err == nil {
 		l.Close()
 	} else {
 		if _, err := en.eng.ListenPacket(en.loops[0].Loop, driver.PacketOptions{Local: local}, &packet{loop: en.loops[0], en: en}); err == nil {

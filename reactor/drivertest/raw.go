@@ -18,14 +18,14 @@ import (
 // Its methods that fail the case belong on the case's own goroutine; try*
 // methods may be used on any.
 type raw struct {
-	*net.TCPConn
+	Stream
 	e *env
 }
 
-func (e *env) newRaw(c net.Conn) *raw {
+func (e *env) newRaw(c Stream) *raw {
 	e.keep(c)
 	c.SetDeadline(time.Now().Add(e.patience))
-	return &raw{c.(*net.TCPConn), e}
+	return &raw{c, e}
 }
 
 // rawDial connects to the driver.
@@ -39,7 +39,7 @@ func (e *env) rawDial(addr netip.AddrPort) *raw {
 }
 
 func (e *env) tryDial(addr netip.AddrPort) (*raw, error) {
-	c, err := net.DialTimeout("tcp", addr.String(), e.patience)
+	c, err := e.h.Net.Dial(addr, e.patience)
 	if err != nil {
 		return nil, fmt.Errorf("the suite's own dial: %w", err)
 	}
@@ -47,25 +47,24 @@ func (e *env) tryDial(addr netip.AddrPort) (*raw, error) {
 }
 
 // rawListen listens for the driver to connect.
-func (e *env) rawListen() (*net.TCPListener, netip.AddrPort) {
+func (e *env) rawListen() (Listener, netip.AddrPort) {
 	e.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := e.h.Net.Listen(loopback())
 	if err != nil {
 		e.fatalf("the suite's own listen: %v", err)
 	}
 	e.keep(l)
-	tl := l.(*net.TCPListener)
-	tl.SetDeadline(time.Now().Add(e.patience))
-	return tl, tl.Addr().(*net.TCPAddr).AddrPort()
+	l.SetDeadline(time.Now().Add(e.patience))
+	return l, l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func (e *env) rawAccept(l *net.TCPListener) *raw {
+func (e *env) rawAccept(l Listener) *raw {
 	e.Helper()
 	c, err := l.Accept()
 	if err != nil {
 		e.fatalf("the suite's own accept: %v", err)
 	}
-	return e.newRaw(c)
+	return e.newRaw(c.(Stream))
 }
 
 // fatal ends the case for an error of a socket, quietly if the case has failed
