@@ -20,6 +20,7 @@ type Host struct {
 	up, paused bool
 	held       []*event // what waits for Continue, in its order
 	skew       time.Duration
+	workDelay  time.Duration
 	files      int // sockets of engines
 	filesMax   int
 
@@ -64,6 +65,14 @@ func (h *Host) SetSkew(d time.Duration) {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	h.skew = d
+}
+
+// SetWorkDelay makes work that is handed off a loop begin d later: a database
+// that is slow, say.
+func (h *Host) SetWorkDelay(d time.Duration) {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.workDelay = d
 }
 
 // SetFilesMax limits the sockets of the host's engines, as a limit on

@@ -273,7 +273,7 @@ func (l *loop) Offload(work, done func()) bool {
 	if l.en.closed {
 		return false
 	}
-	w.callAt(l.en.host, l.en, w.clock()+offloadDelay, func() {
+	w.callAt(l.en.host, l.en, w.clock()+offloadDelay+l.en.host.workDelay, func() {
 		work()
 		if done == nil {
 			return

@@ -79,8 +79,10 @@ func TestHostQueues(t *testing.T) {
 	spec := Hosts{Capacity: 2, Service: "constant", Mean: 10 * time.Millisecond, WaitMax: 15 * time.Millisecond}
 	h, r := spec.NewHost(0), NewRandom(1, "host")
 	for i, want := range []Outcome{
-		{Served, 10 * time.Millisecond}, {Served, 10 * time.Millisecond},
-		{Served, 20 * time.Millisecond}, {Served, 20 * time.Millisecond},
+		{Served, 10 * time.Millisecond},
+		{Served, 10 * time.Millisecond},
+		{Served, 20 * time.Millisecond},
+		{Served, 20 * time.Millisecond},
 		{Refused, 0},
 	} {
 		if got := h.Call(0, r); got != want {

@@ -1,0 +1,64 @@
+package fault
+
+import (
+	"fmt"
+	"time"
+
+	"lars/simulator/workload"
+)
+
+// Chaos draws a plan from a seed: faults of all kinds that begin within the
+// time from and are over by the time to.
+func Chaos(seed uint64, spec workload.Spec, from, to time.Duration) *Plan {
+	r := workload.NewRandom(seed, "chaos")
+	p := &Plan{Name: "chaos", About: fmt.Sprintf("drawn from seed %d", seed), Workload: spec}
+	for tries := 3 + r.Intn(6); tries > 0; tries-- {
+		f := p.draw(r, from, to)
+		ok := true
+		f.check(func(string, string, ...any) { ok = false })
+		for i := range p.Faults {
+			ok = ok && !f.contradicts(&p.Faults[i])
+		}
+		if ok {
+			p.Faults = append(p.Faults, f)
+		}
+	}
+	return p
+}
+
+// draw makes a fault that check may still refuse.
+func (p *Plan) draw(r *workload.Random, from, to time.Duration) Fault {
+	s := &shapes[r.Intn(len(shapes))]
+	f := Fault{Kind: s.kind, Target: Target{Kind: s.targets[r.Intn(len(s.targets))]}}
+	if n := p.extent(f.Target.Kind); n > 1 {
+		f.Target.N = 1 + r.Intn(n)
+	}
+	f.At = r.Between(from, to-(to-from)/8)
+	length := r.Between((to-f.At)/8, to-f.At)
+	pause := 200*time.Millisecond + r.Between(0, 2*time.Second)
+	switch f.Kind {
+	case Slow:
+		if f.Target.Kind == Database {
+			f.Delay = r.Between(10*time.Millisecond, 2*time.Second)
+		} else {
+			f.Factor = float64(2 + r.Intn(30))
+		}
+	case Errors:
+		f.Rate = float64(1+r.Intn(10)) / 10
+	case Flap, Edits:
+		f.Every = pause
+	case Refuse:
+		f.Calls = 1 + r.Intn(100)
+	case Brownout:
+		f.Factor, f.Rate = float64(2+r.Intn(10)), float64(1+r.Intn(5))/10
+	case Clock:
+		f.By, f.Back = []time.Duration{time.Second, time.Hour, 87600 * time.Hour}[r.Intn(3)], r.Chance(0.5)
+	case ScaleOut, ScaleIn:
+		f.Count, length = 1+r.Intn(3), 0
+	case Network:
+		f.Delay, f.Jitter = r.Between(0, 50*time.Millisecond), r.Between(0, 50*time.Millisecond)
+		f.Loss, f.Duplicate, f.Reorder = float64(r.Intn(20))/100, float64(1+r.Intn(9))/100, float64(r.Intn(10))/100
+	}
+	f.For = length
+	return f
+}

@@ -1,0 +1,65 @@
+package fault
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The kinds of targets. There is one dns, one reporter and one database; each
+// caller's machine has an agent.
+const (
+	Host     = "host"
+	Zone     = "zone"
+	Module   = "module"
+	Agent    = "agent"
+	DNS      = "dns"
+	Reporter = "reporter"
+	Database = "database"
+)
+
+// Target is to whom something happens: "dns", "host 3", "hosts" for all of them
+// or "hosts 20%" for a share of them, drawn from the seed of the run.
+type Target struct {
+	Kind  string
+	N     int  // from 1 on; 0: all
+	Share bool // N is per cent
+}
+
+var (
+	targetForm = regexp.MustCompile(`^(dns|reporter|database)$|^(host|zone|module|agent) ([1-9]\d{0,6})$|^(host|zone|module|agent)s(?: ([1-9]\d?|100)%)?$`)
+	targetHelp = "dns, reporter, database, host 3, hosts, hosts 20%, and so for zone, module, agent"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *Target) UnmarshalText(text []byte) error {
+	m := targetForm.FindStringSubmatch(string(text))
+	if m == nil {
+		return fmt.Errorf("%.40q; allowed: %s", text, targetHelp)
+	}
+	n, _ := strconv.Atoi(m[3] + m[5]) // one of them, or none
+	*t = Target{Kind: m[1] + m[2] + m[4], N: n, Share: m[5] != ""}
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// String is as it is written in a file.
+func (t Target) String() string {
+	switch {
+	case t.Kind == DNS || t.Kind == Reporter || t.Kind == Database:
+		return t.Kind
+	case t.Share:
+		return fmt.Sprintf("%ss %d%%", t.Kind, t.N)
+	case t.N == 0:
+		return t.Kind + "s"
+	}
+	return strings.Join([]string{t.Kind, strconv.Itoa(t.N)}, " ")
+}
+
+// overlaps reports whether two targets may have one in common.
+func (t Target) overlaps(u Target) bool {
+	return t.Kind == u.Kind && (t.N == u.N || t.N == 0 || u.N == 0 || t.Share || u.Share)
+}
