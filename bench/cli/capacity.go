@@ -35,7 +35,7 @@ func capacityCommand(b []Backend) cli.Func {
 }
 
 func newSweep(c *command) *sweep {
-	s := &sweep{options: &options{command: c, repeat: 1}}
+	s := &sweep{options: &options{command: c, repeat: 1, listen: "127.0.0.1:0"}}
 	s.flags = cli.NewFlags(c.name, "--slo OBJECTIVE [--backend LIST] [flags]",
 		"Finds the highest rate at which a server meets an objective: a bracket with its confidence, and the curve of rate\nagainst latency. Open loop: latency counts from the time at which a request was due. A rate that is answered to less\nthan 99 % has failed. The rates are approached from below and, after an overload, from above.",
 		"lars bench capacity --slo p99:5ms --backend epoll", "lars bench capacity --slo p99.9:20ms --backend all --conns 1000",

@@ -36,6 +36,7 @@ func Commands(backends []Backend) cli.Table {
 			{Name: "run", Summary: "measure one server: a backend, the C floor, a command, or an address", Run: one(backends).run},
 			{Name: "all", Summary: "compare backends and the C floor, interleaved in one run", Run: all(backends).run},
 			{Name: "capacity", Summary: "find the highest rate that meets an objective, with its confidence", Run: capacityCommand(backends)},
+			{Name: "worker", Summary: "make load for a coordinator on another machine", Run: worker},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
 			{Name: "render", Summary: "make the derived files of results again", Run: render},
 		},
@@ -72,6 +73,12 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 	if err := o.checkOut(); err != nil {
 		return err
 	}
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	workers, err := o.gather(ctx, stderr, config.Targets, lost)
+	if err != nil {
+		return err
+	}
 	show := newProgress(stderr)
 	config.Observe = show.update
 	show.say("preparing: each server is started and asked once")
@@ -80,6 +87,7 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 	if err != nil {
 		return c.refused(ctx, err)
 	}
+	plan.Notes = append(plan.Notes, workers...)
 	if !o.json {
 		printHead(stdout, plan)
 	}

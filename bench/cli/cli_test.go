@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 		serve(os.Args[2:])
 		return
 	}
+	if len(os.Args) > 2 && os.Args[1] == "worker" {
+		os.Exit(cli.Main(Commands(backends()).Run, os.Stdout, os.Stderr, os.Args[1:]))
+	}
 	if len(os.Args) > 2 && slices.Contains([]string{agentService, dnsService, reporterService}, os.Args[1]) {
 		services := cli.Table{Commands: []cli.Command{
 			{Name: reporterService, Run: system.Reporter(open.Open, open.Names())},
@@ -238,6 +241,17 @@ func TestRefusals(t *testing.T) {
 		{"all --backends alpha,nope", "unknown backend"},
 		{"all --backends alpha,alpha", "two servers are named"},
 		{"all --backends alpha --baseline beta", "not among the servers"},
+		{"run --backend alpha --workers 127.0.0.1:1", "does lars bench worker --listen run there?"},
+		{"run --workers 127.0.0.1:1 --workers-listen 127.0.0.1:0", "exclude each other"},
+		{"run --workers-listen 127.0.0.1:0", "choose 1 to 256"},
+		{"run --workers-count 2", "is for --workers-listen"},
+		{"run --backend alpha --workers-listen 0.0.0.0:0 --workers-count 1", "--token-file is needed"},
+		{"run --backend alpha --workers 127.0.0.1:1 --token-file /nonexistent/token", "no such file"},
+		{"run --backend alpha --workers 127.0.0.1:1 --token-file /dev/null", "a token has 1 to 4096 bytes"},
+		{"worker", "either --listen or --join"},
+		{"worker --listen 0.0.0.0:0", "--token-file is needed"},
+		{"worker --listen here", "write it as"},
+		{"worker --listen 127.0.0.1:0 --cpus x", "--cpus"},
 		{"capacity --slo soon", "such as p99:5ms"},
 		{"capacity --slo p99.999:5ms --to 10000", "cannot be measured: windows of 1s would have to have 1500000 requests"},
 		{"capacity --from 10", "choose 1500 or more, or a longer --duration"},
@@ -260,7 +274,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"verify", "-h"}, {"help"}} {
+	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"worker", "--help"}, {"verify", "-h"}, {"help"}} {
 		code, stdout, _ := lars(args...)
 		if code != 0 || !strings.Contains(stdout, "Examples:") || !strings.Contains(stdout, "Usage: lars bench") {
 			t.Errorf("%v: code %d, %s", args, code, stdout)

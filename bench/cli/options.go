@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"lars/bench/fleet"
 	"lars/bench/load"
 	"lars/bench/pace"
 	"lars/bench/run"
@@ -24,6 +25,8 @@ type options struct {
 	routes   workload.Routes
 	withEcho bool
 	upstream *upstream // nil unless the workload needs one
+	remote   fleetFlags
+	fleet    *fleet.Fleet // nil unless other machines make the load
 
 	backend, server, addr, listen string
 	pid                           int
@@ -45,6 +48,9 @@ type options struct {
 
 // close ends what config has begun.
 func (o *options) close() {
+	if o.fleet != nil {
+		o.fleet.Close()
+	}
 	if o.upstream != nil {
 		_ = o.upstream.Close() // what was measured stands
 	}
@@ -58,7 +64,7 @@ func (c *command) options() *options {
 			"lars bench all", "lars bench all --backends floor,epoll,std --conns 1000 --depth 16 --repeat 7", "lars bench all --udp --conns 100",
 			"lars bench all --workload gethost", "lars bench all --workload getroute --backends epoll,std --with-echo=false")
 		o.flags.StringVar(&o.backends, "backends", "all", "comma-separated `list` of "+c.known())
-		o.flags.BoolVar(&o.withEcho, "with-echo", true, "with gethost and getroute: beside each backend a bare echo on it, with frames as long as the replies")
+		o.flags.BoolVar(&o.withEcho, "with-echo", true, "with gethost and getroute: beside each backend a bare echo on it, with frames as long as the replies (not with --workers)")
 		o.flags.StringVar(&o.baseline, "baseline", "", "`name` of the one that others are compared with (floor, or the first without it)")
 	} else {
 		o.flags = cli.NewFlags(c.name, "--backend NAME [flags]",
@@ -69,12 +75,13 @@ func (c *command) options() *options {
 		o.flags.StringVar(&o.server, "server", "", "instead of a backend: `command` that prints \"listening on ADDR\"")
 		o.flags.StringVar(&o.addr, "addr", "", "instead of a backend: `ip:port` of a server that is running")
 		o.flags.IntVar(&o.pid, "pid", 0, "process `id` of the server at --addr, for its CPU time and memory")
-		o.flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ip:port` for the started server; port 0 is a free one")
 	}
+	o.flags.StringVar(&o.listen, "listen", "127.0.0.1:0", "`ip:port` for a started server; port 0 is a free one")
 	o.loadFlags()
 	o.paceFlags()
 	o.runFlags()
 	o.placeFlags()
+	o.remote.define(o.flags)
 	return o
 }
 
@@ -149,6 +156,10 @@ func (o *options) config(ctx context.Context, stderr io.Writer) (run.Config, err
 	if err := o.chooseKind(); err != nil {
 		return c, err
 	}
+	if err := o.remote.check(o.flags); err != nil {
+		return c, err
+	}
+	o.withEcho = o.withEcho && !o.remote.used()
 	var err error
 	if c.Pin, err = run.ParsePin(o.pin); err != nil {
 		return c, o.flags.Errorf("%v", err)

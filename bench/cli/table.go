@@ -71,6 +71,7 @@ var rowsShown = []row{
 	{"server switches", run.MetricSwitches, counts},
 	{"server memory", run.MetricRSS, memory},
 	{"generator CPU", run.MetricGenerator, perRequest},
+	{"send lag p50", run.MetricSendLag50, timeUnits},
 	{"send lag p99", run.MetricSendLag, timeUnits},
 }
 

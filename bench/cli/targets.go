@@ -66,7 +66,9 @@ func (o *options) checkListen() error {
 }
 
 func (o *options) several(ctx context.Context, stderr io.Writer) ([]run.Target, error) {
-	o.listen = "127.0.0.1:0"
+	if err := o.checkListen(); err != nil {
+		return nil, err
+	}
 	names := strings.Split(o.backends, ",")
 	everything := o.backends == "all"
 	if everything {

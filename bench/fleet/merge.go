@@ -154,12 +154,15 @@ func spread(parts []load.PartResult) []load.Reason {
 		off := math.Abs(float64(p.P50) - middle)
 		if off > spreadMADs*mad && off > spreadShare*middle {
 			out = append(out, load.Reason{Verdict: load.Degraded, Text: fmt.Sprintf(
-				"worker %s at %s differs from the others: its median response is %v, theirs %v", p.Name, p.Address, p.P50, time.Duration(middle))})
+				"worker %s at %s differs from the others: its median response is %v, theirs %v", p.Name, p.Address, round(p.P50), round(time.Duration(middle)))})
 		}
 		if p.Skew > skewMax || p.Skew < -skewMax {
 			out = append(out, load.Reason{Verdict: load.Degraded, Text: fmt.Sprintf(
-				"worker %s at %s began %v from the common start", p.Name, p.Address, p.Skew)})
+				"worker %s at %s began %v from the common start", p.Name, p.Address, round(p.Skew))})
 		}
 	}
 	return out
 }
+
+// round is for people: no more than a microsecond can be meant.
+func round(d time.Duration) time.Duration { return d.Round(time.Microsecond) }

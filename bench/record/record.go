@@ -230,6 +230,9 @@ type RoundInfo struct {
 	Server        *ServerInfo      `json:"server,omitempty"`
 	Generator     GeneratorInfo    `json:"generator"`
 	MachineShares *MachineShares   `json:"machine,omitempty"`
+	// Workers are the machines that made the load, if it was not the
+	// coordinator's alone; all else is of them together.
+	Workers []WorkerInfo `json:"workers,omitempty"`
 	// ServerReport is what the server said of its whole life, warm-up included.
 	ServerReport map[string]any `json:"server_report,omitempty"`
 }
@@ -251,6 +254,21 @@ type GeneratorInfo struct {
 	GCPauseMaxNS int64   `json:"gc_pause_max_ns"`
 	StallMaxNS   int64   `json:"stall_max_ns"`
 	Pacer        string  `json:"pacer,omitempty"`
+}
+
+// WorkerInfo is one of several machines that made a load together. Latencies
+// are 0 where too few requests support them.
+type WorkerInfo struct {
+	Name        string  `json:"name"`
+	Address     string  `json:"address"`
+	SkewNS      int64   `json:"skew_ns"` // from the common start to its own
+	Sent        int64   `json:"sent"`
+	Completed   int64   `json:"completed"`
+	P50NS       int64   `json:"p50_ns"` // of its own responses
+	P99NS       int64   `json:"p99_ns"`
+	LagP50NS    int64   `json:"send_lag_p50_ns"`
+	LagP99NS    int64   `json:"send_lag_p99_ns"`
+	WorkerShare float64 `json:"worker_share"` // of one processor, busiest loop
 }
 
 // MachineShares is what went on around a round.

@@ -64,6 +64,7 @@ func sample(t testing.TB) *Bundle {
 				Started: began.Format(time.RFC3339Nano), ElapsedNS: 3e9, Counts: map[string]int64{"completed": 15000},
 				Server:    &ServerInfo{1, 2, 3, 4, 5},
 				Generator: GeneratorInfo{1, 0.5, 1, 1, 1, "epoll_pwait2"}, MachineShares: &MachineShares{0.1, 0.2, 0.3, 0.4}, ServerReport: map[string]any{"reads": 5.0},
+				Workers: []WorkerInfo{{"a", "127.0.0.1:1", 1, 2, 3, 4, 5, 6, 7, 0.5}},
 			}},
 			Correctness: &Correctness{3, 2, &stored, 1, 1, 1, []string{"a route went back"}},
 			Idle:        &Idle{10000, 1, 2, 0.1, []float64{0.1, 0.2}},

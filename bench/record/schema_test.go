@@ -145,6 +145,7 @@ func TestSchema(t *testing.T) {
 	bare.Notes, bare.Design.Baseline = nil, ""
 	a := &bare.Arms[0]
 	a.Backend, a.Module, a.Command, a.Address, a.Idle, a.Syscalls, a.Sweep = "", "", nil, "", nil, nil, nil
+	a.Rounds[0].Workers = nil
 	a.Rounds[0].Server, a.Rounds[0].MachineShares, a.Metrics[0].Ratio = nil, nil, nil
 	if bad := s.check("run", root, asJSON(t, bare)); bad != nil {
 		t.Errorf("bare result:\n%s", strings.Join(bad, "\n"))

@@ -27,6 +27,7 @@ const (
 	MetricP50        = "p50"
 	MetricP99        = "p99"
 	MetricMax        = "max"
+	MetricSendLag50  = "send_lag_p50"
 	MetricSendLag    = "send_lag_p99"
 	MetricGenerator  = "generator_cpu"
 	MetricRSS        = "rss_max"
@@ -57,6 +58,7 @@ func figures() []figure {
 		figure{MetricGenerator, "ns/op", lower, func(r *Round) (float64, bool) {
 			return perRequest(r, float64(r.Load.Audit.CPU)), r.Load.Completed > 0
 		}},
+		figure{MetricSendLag50, "ns", lower, func(r *Round) (float64, bool) { return percentile(r.Load.SendLag, 50) }},
 		figure{MetricSendLag, "ns", lower, func(r *Round) (float64, bool) { return percentile(r.Load.SendLag, 99) }},
 		figure{MetricRSS, "B", lower, func(r *Round) (float64, bool) { return float64(r.Server.Memory.RSSMaxBytes), r.Server.Known }},
 		figure{MetricSwitches, "switches/op", lower, func(r *Round) (float64, bool) {

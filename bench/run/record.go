@@ -191,6 +191,12 @@ func roundInfo(r *Round) record.RoundInfo {
 			GCPauseMaxNS: int64(a.GCPauseMax), StallMaxNS: int64(a.StallMax), Pacer: a.Pacer,
 		},
 	}
+	for _, w := range r.Load.Parts {
+		info.Workers = append(info.Workers, record.WorkerInfo{
+			Name: w.Name, Address: w.Address, SkewNS: int64(w.Skew), Sent: int64(w.Sent), Completed: int64(w.Completed),
+			P50NS: int64(w.P50), P99NS: int64(w.P99), LagP50NS: int64(w.LagP50), LagP99NS: int64(w.LagP99), WorkerShare: w.WorkerShare,
+		})
+	}
 	if s := r.Server; s.Known {
 		info.Server = &record.ServerInfo{
 			CPUNS: int64(s.CPU), RSSBytes: s.Memory.RSSBytes, RSSMaxBytes: s.Memory.RSSMaxBytes,
