@@ -9,7 +9,7 @@ bench_vars = WORKLOAD MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION W
 bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(if $(UDP),--udp) $(if $(SYSCALLS),--syscalls) $(BENCH_FLAGS)
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain smoke fuzz microbench bench bench-all capacity up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all capacity up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -17,7 +17,7 @@ help: ## this list
 build: ## bin/lars
 	$(GO) build -trimpath -buildvcs=auto -o $(LARS) .
 
-test: deps fmt lint race plain smoke ## everything a change must pass
+test: deps fmt lint race plain manifests smoke ## everything a change must pass
 	@echo "make test: all passed"
 
 deps: ## what the tests need beside Go: a C compiler, MariaDB
@@ -35,6 +35,9 @@ race: ## all tests under the race detector
 
 plain: ## the tests that the race detector leaves out or makes smaller: full sizes, allocations
 	$(GO) test -timeout 20m ./backends/... ./system/dns
+
+manifests: ## those of Kubernetes, against its types
+	cd deploy/kubernetes && $(GO) vet ./... && $(GO) test ./...
 
 smoke: build ## the main job, briefly, on every backend, over TCP and UDP
 	@scripts/smoke.sh $(LARS)

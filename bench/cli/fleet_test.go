@@ -125,3 +125,25 @@ func TestWorkerDies(t *testing.T) {
 		t.Errorf("code %d: %s %s", code, stdout, stderr)
 	}
 }
+
+// TestManifest: the command in the manifest is one that this package has.
+func TestManifest(t *testing.T) {
+	raw, err := os.ReadFile("../../deploy/kubernetes/bench-workers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"command: [": "lars, bench, worker", "args: [": "--listen"} {
+		_, rest, _ := strings.Cut(string(raw), "\n          "+key)
+		list, _, _ := strings.Cut(rest, "]")
+		if !strings.HasPrefix(list, want) {
+			t.Fatalf("%s%s: want %s", key, list, want)
+		}
+		if key != "args: [" {
+			continue
+		}
+		args := strings.Split(strings.ReplaceAll(list, `"`, ""), ", ")
+		if code, stdout, stderr := lars(append(append([]string{"worker"}, args...), "--help")...); code != 0 || !strings.Contains(stdout, "Usage: lars bench worker") {
+			t.Errorf("%q: code %d, %s", args, code, stderr)
+		}
+	}
+}
