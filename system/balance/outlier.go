@@ -31,8 +31,14 @@ type evidence struct {
 	succStreak             uint32
 	// rowSurprise is how unlikely the failures in a row are, in bits.
 	rowSurprise float32
-	// Aged: calls, failures, those expected of the callers, their variance.
-	calls, fails, expected, variance float32
+	tallies
+	variance float32 // of expected
+	// others are the tallies without the calls of main, the caller with the
+	// most failures, as far as one counter can tell (Misra, Gries 1982).
+	others    tallies
+	main      uint32
+	mainFails float32
+	mainSince time.Duration
 
 	// A row of one caller's failures is worth less than that of several.
 	rowCaller  uint32
@@ -53,6 +59,35 @@ type evidence struct {
 	tried time.Duration // last half-open call
 }
 
+// tallies are calls, failures, and failures to be expected of their callers;
+// aged.
+type tallies struct{ calls, fails, expected float32 }
+
+func (t *tallies) add(failed bool, expected float32) {
+	t.calls++
+	t.expected += expected
+	if failed {
+		t.fails++
+	}
+}
+
+func (t *tallies) age(keep float32) {
+	t.calls *= keep
+	t.fails *= keep
+	t.expected *= keep
+}
+
+// clear forgets shares.
+func (e *evidence) clear() {
+	e.tallies, e.others, e.variance, e.mainFails = tallies{}, tallies{}, 0, 0
+}
+
+// excess says that failures are more than margin, a share of calls, above what
+// is expected.
+func (t *tallies) excess(margin float64) bool {
+	return t.fails-t.expected >= float32(margin)*t.calls
+}
+
 // failing says that a host in use has had nothing but failures for so long
 // that only a cap, or doubt, keeps it in use.
 func (p *pool) failing(s *slot) bool {
@@ -68,10 +103,10 @@ func (e *evidence) age(window, n float32, enough int) {
 		window *= 6
 	}
 	keep := window / (window + n)
-	e.calls *= keep
-	e.fails *= keep
-	e.expected *= keep
+	e.tallies.age(keep)
+	e.others.age(keep)
 	e.variance *= keep
+	e.mainFails *= keep
 }
 
 // weigh takes in what a call says about its host and its caller.
@@ -79,8 +114,13 @@ func (p *pool) weigh(now time.Duration, s *slot, r Result) {
 	failed := r.Outcome != OK
 	share := p.callers.expect(r.Caller)
 	p.callers.add(r.Caller, failed, s.failStreak)
-	s.calls++
-	s.expected += share
+	if failed {
+		s.blame(now, r.Caller)
+	}
+	s.tallies.add(failed, share)
+	if r.Caller != s.main {
+		s.others.add(failed, share)
+	}
 	s.variance += float32(share * (1 - min(share, 1)))
 	if r.Caller != s.lastCaller {
 		s.otherAt, s.lastCaller = s.lastAt, r.Caller
@@ -91,7 +131,6 @@ func (p *pool) weigh(now time.Duration, s *slot, r Result) {
 		s.failStreak, s.hardStreak, s.rowSurprise = 0, 0, 0
 		return
 	}
-	s.fails++
 	s.succStreak = 0
 	if s.failStreak == 0 {
 		s.rowCaller, s.rowMany, s.rowSince = r.Caller, false, now
@@ -105,6 +144,21 @@ func (p *pool) weigh(now time.Duration, s *slot, r Result) {
 	}
 	if share < hopeless {
 		s.rowSurprise += surprise(share)
+	}
+}
+
+// blame keeps account of the caller with the most failures.
+func (e *evidence) blame(now time.Duration, caller uint32) {
+	switch {
+	case caller == e.main:
+		e.mainFails++
+	case e.mainFails >= 1:
+		e.mainFails--
+	default:
+		e.main, e.mainFails, e.mainSince = caller, 1, now
+		if e.others.fails < 1 {
+			e.others = tallies{} // they are its own as well
+		}
 	}
 }
 
@@ -148,8 +202,7 @@ func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 			return ErrorStreak, true, true
 		}
 	}
-	excess := s.fails - s.expected
-	if excess < float32(c.Margin)*s.calls || !p.unusual(s) {
+	if !s.excess(c.Margin) || !p.unusual(s) || !p.confirmed(now, s) {
 		return 0, false, false
 	}
 	if c.FailureShare > 0 && s.calls >= float32(c.FailureMin) && s.fails >= float32(c.FailureShare)*s.calls {
@@ -184,6 +237,15 @@ func (p *pool) agreed(now time.Duration, s *slot) bool {
 	return s.rowMany || p.cfg.Grace < 0 || now-s.rowSince >= p.cfg.Grace || s.rowSince-s.otherAt > p.cfg.Window
 }
 
+// confirmed is agreed for shares: those of the callers besides the one with the
+// most failures show the same, or it is the only one.
+func (p *pool) confirmed(now time.Duration, s *slot) bool {
+	if s.others.calls >= 1 {
+		return s.others.fails >= 1 && s.others.excess(p.cfg.Margin)
+	}
+	return p.cfg.Grace < 0 || now-s.mainSince >= p.cfg.Grace || s.mainSince-s.otherAt > p.cfg.Window
+}
+
 // room says whether one host more may go out.
 func (p *pool) room(s *slot, hard bool) bool {
 	limit := p.cfg.SoftCap
@@ -205,7 +267,7 @@ func (p *pool) eject(now time.Duration, s *slot, why Reason, hard bool) {
 	s.until, s.hard = now+d, hard
 	s.ejections++
 	s.ejectedAt, s.ejectedWhy = now, why
-	s.calls, s.fails, s.expected, s.variance = 0, 0, 0, 0
+	s.clear()
 	s.succStreak, s.wasFailing = 0, false
 	p.due = min(p.due, s.until)
 	p.move(now, s, Overloaded, why, s.until)
@@ -249,10 +311,13 @@ func (p *pool) halfOpen(now time.Duration, s *slot) {
 // host that is out but has to be used.
 func (p *pool) tried(now time.Duration, s *slot, r Result) {
 	p.due = now
+	if r.Outcome == OK {
+		p.credit = p.cfg.ProbeEvery // it cost nobody anything
+	}
 	switch {
 	case r.Outcome == OK && s.succStreak >= uint32(p.cfg.Successes):
 		s.calm = now
-		s.calls, s.fails, s.expected, s.variance = 0, 0, 0, 0
+		s.clear()
 		p.enter(now, s, SuccessStreak, false)
 		p.rebuild(false)
 	case r.Outcome != OK && s.state == HalfOpen:

@@ -45,7 +45,7 @@ type pool struct {
 	interval time.Duration // when the next interval ends
 	rotate   time.Duration // when calls in flight are next counted as older
 	due      time.Duration // when a half-open call may be due
-	credit   int           // picks since the last half-open call
+	credit   int           // picks since the last half-open call that did not succeed
 
 	changes []Change
 	given   bool // changes are with the caller

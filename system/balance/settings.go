@@ -40,7 +40,8 @@ type Settings struct {
 	Forgive   time.Duration // each such time in use takes one off the succession
 	HintTTL   time.Duration // how long a hint counts
 	Successes int           // half-open calls in succession that end an ejection
-	// ProbeEvery: at most one of so many picks goes to half-open hosts.
+	// ProbeEvery: picks from a half-open call to the next, unless it succeeds.
+	// So all dead hosts together cost at most one call of so many.
 	ProbeEvery int
 
 	// Shares of healthy hosts.
@@ -113,7 +114,7 @@ var knobs = [...]knob{
 	{"peers_min", func(s *Settings) any { return &s.PeersMin }, 20, 1, 1e6, false, "calls in the window that sigmas needs"},
 	{"peers", func(s *Settings) any { return &s.Peers }, 3, 1, 1e6, false, "other hosts in use that sigmas needs"},
 	{"window", func(s *Settings) any { return &s.Window }, 10, 1, hour, false, "memory of shares of failures"},
-	{"grace", func(s *Settings) any { return &s.Grace }, 1, 0.001, hour, true, "how long one caller's failures wait for a word of the host's other callers"},
+	{"grace", func(s *Settings) any { return &s.Grace }, 3, 0.001, hour, true, "how long one caller's failures wait for a word of the host's other callers"},
 	{"hard_cap", func(s *Settings) any { return &s.HardCap }, 0.9, 0.01, 1, false, "share of hosts out, at most, for hosts that do not answer"},
 	{"soft_cap", func(s *Settings) any { return &s.SoftCap }, 0.5, 0.01, 1, false, "share of hosts out, at most, for hosts that answer with failures"},
 	{"panic", func(s *Settings) any { return &s.Panic }, 0.5, 0.01, 1, true, "share of hosts in use below which those ejected for their answers are used too"},
@@ -123,7 +124,7 @@ var knobs = [...]knob{
 	{"forgive", func(s *Settings) any { return &s.Forgive }, 30, 0.1, 24 * hour, false, "time in use that takes one off the succession of ejections"},
 	{"hint_ttl", func(s *Settings) any { return &s.HintTTL }, 15, 0.1, hour, true, "how long a hint of other agents counts"},
 	{"successes", func(s *Settings) any { return &s.Successes }, 3, 1, 1000, false, "half-open calls in succession that end an ejection"},
-	{"probe_every", func(s *Settings) any { return &s.ProbeEvery }, 10, 1, 1e6, false, "at most one of so many picks is a half-open call"},
+	{"probe_every", func(s *Settings) any { return &s.ProbeEvery }, 50, 1, 1e6, false, "picks between two half-open calls, after one that failed"},
 	{"slow_start", func(s *Settings) any { return &s.SlowStart }, 10, 0.1, hour, true, "time in which a new or recovered host comes to its full share"},
 	{"slow_min", func(s *Settings) any { return &s.SlowMin }, 0.1, 0.01, 1, false, "part of its share that it begins with"},
 	{"zone_share", func(s *Settings) any { return &s.ZoneShare }, 0.7, 0.01, 1, true, "share of a zone's weight in use that takes all calls of the zone; off: zones do not matter"},
