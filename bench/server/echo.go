@@ -4,8 +4,8 @@
 //
 // It is for the lab and for whoever wants to point another load generator at a
 // backend. It prints one line, "listening on ADDR", when it is ready, and on
-// SIGTERM or SIGINT stops, printing the reactor's statistics as one line of
-// JSON.
+// SIGTERM or SIGINT stops, printing its Counters as one line of JSON; it also tells
+// them to whoever sends CountersID.
 package server
 
 import (
@@ -83,7 +83,7 @@ func echo(ctx context.Context, stdout io.Writer, args []string, open func(string
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	err = r.Shutdown(stop)
-	if line, jerr := json.Marshal(r.Stats()); jerr == nil {
+	if line, jerr := json.Marshal(readCounters(r)); jerr == nil {
 		fmt.Fprintf(stdout, "%s\n", line)
 	}
 	return err
@@ -131,6 +131,7 @@ func keys(o *options) *conf.Set {
 func listen(r *reactor.Reactor, o options, handler reactor.HandlerFunc) (fmt.Stringer, error) {
 	router := reactor.NewRouter()
 	router.Handle(1, handler, nil)
+	tellCounters(router, r)
 	if !o.udp {
 		e := reactor.Endpoint{Router: router, BodyBytesMax: o.bodyMax}
 		s, err := r.Listen(o.listen, reactor.ServerConfig{Endpoint: e, ConnsMax: o.maxConn, ReusePort: o.reusePort})

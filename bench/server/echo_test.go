@@ -136,3 +136,61 @@ func TestUsageErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestCounters: two readings hold the requests between them.
+func TestCounters(t *testing.T) {
+	for _, network := range []string{"tcp", "udp"} {
+		args := []string{"--listen", "127.0.0.1:0"}
+		if network == "udp" {
+			args = append(args, "--udp")
+		}
+		addr, stop := start(t, args...)
+		c, err := net.Dial(network, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		ask := func(id int32, body string) []byte {
+			t.Helper()
+			if _, err := c.Write(frame.Append(nil, id, []byte(body))); err != nil {
+				t.Fatal(err)
+			}
+			buf, have := make([]byte, 64<<10), 0
+			for {
+				n, err := c.Read(buf[have:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				have += n
+				if got, size, _ := frame.Next(buf[:have], len(buf)); size > 0 {
+					if got != id {
+						t.Fatalf("a reply of id %d to %d", got, id)
+					}
+					return buf[frame.HeadBytes:size]
+				}
+			}
+		}
+		read := func() (got Counters) {
+			t.Helper()
+			if err := json.Unmarshal(ask(CountersID, ""), &got); err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		before := read()
+		for range 5 {
+			ask(1, "x")
+		}
+		after := read()
+		if n := after.MessagesIn - before.MessagesIn; n != 6 || after.Mallocs <= before.Mallocs || after.AllocBytes <= before.AllocBytes {
+			t.Errorf("%s: %d messages between, %d mallocs, then %d", network, n, before.Mallocs, after.Mallocs)
+		}
+		var last Counters
+		if err := json.Unmarshal([]byte(stop()), &last); err != nil || last.MessagesIn < after.MessagesIn {
+			t.Errorf("%s: at the end %+v, %v", network, last, err)
+		}
+	}
+}
