@@ -35,6 +35,7 @@ func Commands(backends []Backend) cli.Table {
 		Commands: []cli.Command{
 			{Name: "run", Summary: "measure one server: a backend, the C floor, a command, or an address", Run: one(backends).run},
 			{Name: "all", Summary: "compare backends and the C floor, interleaved in one run", Run: all(backends).run},
+			{Name: "compare", Summary: "compare two servers, binaries or commits as a pair, with a verdict", Run: compareCommand(backends)},
 			{Name: "capacity", Summary: "find the highest rate that meets an objective, with its confidence", Run: capacityCommand(backends)},
 			{Name: "worker", Summary: "make load for a coordinator on another machine", Run: worker},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
@@ -45,6 +46,7 @@ func Commands(backends []Backend) cli.Table {
 			"lars bench run --backend epoll --conns 1000 --rate 50000",
 			"lars bench all --repeat 7",
 			"lars bench all --workload gethost",
+			"lars bench compare --a epoll --b netpoll",
 			"lars bench capacity --slo p99:5ms --backend epoll",
 		},
 	}

@@ -254,6 +254,9 @@ type GeneratorInfo struct {
 	GCPauseMaxNS int64   `json:"gc_pause_max_ns"`
 	StallMaxNS   int64   `json:"stall_max_ns"`
 	Pacer        string  `json:"pacer,omitempty"`
+	Wakeups      int64   `json:"wakeups,omitempty"`  // waits for events that ended
+	Events       int64   `json:"events,omitempty"`   // that they brought
+	Switches     int64   `json:"switches,omitempty"` // context switches, of comparisons
 }
 
 // WorkerInfo is one of several machines that made a load together. Latencies
@@ -293,6 +296,8 @@ type Syscalls struct {
 	Total      int64   `json:"total"`
 	PerRequest float64 `json:"per_request"`
 	Tool       string  `json:"tool"`
+	// ByName holds those that were asked for and occurred.
+	ByName map[string]int64 `json:"by_name,omitempty"`
 }
 
 // Sweep is the search for the highest rate at which an arm meets an objective.

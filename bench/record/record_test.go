@@ -63,12 +63,12 @@ func sample(t testing.TB) *Bundle {
 			Rounds: []RoundInfo{{
 				Started: began.Format(time.RFC3339Nano), ElapsedNS: 3e9, Counts: map[string]int64{"completed": 15000},
 				Server:    &ServerInfo{1, 2, 3, 4, 5},
-				Generator: GeneratorInfo{1, 0.5, 1, 1, 1, "epoll_pwait2"}, MachineShares: &MachineShares{0.1, 0.2, 0.3, 0.4}, ServerReport: map[string]any{"reads": 5.0},
+				Generator: GeneratorInfo{1, 0.5, 1, 1, 1, "epoll_pwait2", 10, 20, 30}, MachineShares: &MachineShares{0.1, 0.2, 0.3, 0.4}, ServerReport: map[string]any{"reads": 5.0},
 				Workers: []WorkerInfo{{"a", "127.0.0.1:1", 1, 2, 3, 4, 5, 6, 7, 0.5}},
 			}},
 			Correctness: &Correctness{3, 2, &stored, 1, 1, 1, []string{"a route went back"}},
 			Idle:        &Idle{10000, 1, 2, 0.1, []float64{0.1, 0.2}},
-			Syscalls:    &Syscalls{5, 2.5, "perf"},
+			Syscalls:    &Syscalls{5, 2.5, "perf", map[string]int64{"read": 2}},
 			Sweep: &Sweep{
 				SLO: SLO{99, 5e6}, Low: 100, High: 110, Confidence: 0.9, Notes: []string{"note"},
 				Points: []SweepPoint{{100, 99.9, true, 3, 2, 1, 2, 3, 4, DirectionUp}},

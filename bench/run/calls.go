@@ -17,6 +17,8 @@ type Calls struct {
 	Total    uint64
 	Requests uint64 // answered meanwhile
 	Tool     string // that counted: perf or strace
+	// ByName holds those of the names that were asked for.
+	ByName map[string]uint64
 }
 
 // PerRequest is the system calls for each request.
@@ -76,11 +78,11 @@ type counting struct {
 	err   error
 }
 
-func countCalls(ctx context.Context, pid int) *counting {
+func countCalls(ctx context.Context, pid int, names []string) *counting {
 	c := &counting{done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.calls, c.err = proc.CountSyscalls(ctx, pid, callsLead+callsLoad+callsTail)
+		c.calls, c.err = proc.CountSyscalls(ctx, pid, callsLead+callsLoad+callsTail, names...)
 		c.from = time.Now().Add(-c.calls.Elapsed)
 	}()
 	return c
@@ -88,7 +90,7 @@ func countCalls(ctx context.Context, pid int) *counting {
 
 // callsOf counts over a whole load, from before its first request until after
 // its last reply: so neither rate nor clock enters the figure.
-func (p *Plan) callsOf(ctx context.Context, t Target) (Calls, error) {
+func (p *Plan) callsOf(ctx context.Context, t Target, names ...string) (Calls, error) {
 	server, err := p.start(ctx, &t)
 	if err != nil {
 		return Calls{}, err
@@ -105,7 +107,7 @@ func (p *Plan) callsOf(ctx context.Context, t Target) (Calls, error) {
 	// anything is sent: the place to wait for the tool.
 	c.OnPhase = func(load.Phase) {
 		if tool == nil {
-			tool = countCalls(ctx, server.pid())
+			tool = countCalls(ctx, server.pid(), names)
 			_ = wait(ctx, callsLead) // the load ends by itself when ctx has ended
 		}
 	}
@@ -120,5 +122,5 @@ func (p *Plan) callsOf(ctx context.Context, t Target) (Calls, error) {
 	case tool.from.After(result.Started):
 		return Calls{}, errMissed
 	}
-	return Calls{Total: tool.calls.Total, Tool: tool.calls.Tool, Requests: result.Completed}, nil
+	return Calls{Total: tool.calls.Total, Tool: tool.calls.Tool, Requests: result.Completed, ByName: tool.calls.ByName}, nil
 }

@@ -162,10 +162,21 @@ func (r *Result) arm(target int, merged map[string]*hist.Recorder) record.Arm {
 	}
 	for _, c := range r.Calls {
 		if c.Target == target {
-			a.Syscalls = &record.Syscalls{Total: int64(c.Total), PerRequest: c.PerRequest(), Tool: c.Tool}
+			a.Syscalls = &record.Syscalls{Total: int64(c.Total), PerRequest: c.PerRequest(), Tool: c.Tool, ByName: byName(c.ByName)}
 		}
 	}
 	return a
+}
+
+func byName(calls map[string]uint64) map[string]int64 {
+	if len(calls) == 0 {
+		return nil
+	}
+	out := map[string]int64{}
+	for name, n := range calls {
+		out[name] = int64(n)
+	}
+	return out
 }
 
 func latency(stage string, h *hist.Recorder) record.Latency {
@@ -189,6 +200,7 @@ func roundInfo(r *Round) record.RoundInfo {
 		Generator: record.GeneratorInfo{
 			CPUNS: int64(a.CPU), WorkerShare: a.WorkerShare, GCCycles: int64(a.GCCycles),
 			GCPauseMaxNS: int64(a.GCPauseMax), StallMaxNS: int64(a.StallMax), Pacer: a.Pacer,
+			Wakeups: int64(a.Wakeups), Events: int64(a.Events), Switches: int64(r.GeneratorSwitches),
 		},
 	}
 	for _, w := range r.Load.Parts {

@@ -132,6 +132,9 @@ type Round struct {
 	// Intervals in their order, warm-up first, for logs and time series.
 	Intervals []Interval
 	Reasons   []load.Reason
+	// GeneratorSwitches are its context switches in the measured time, 0 when
+	// they were not read.
+	GeneratorSwitches uint64
 }
 
 // Server is what the server's process cost.
@@ -172,7 +175,7 @@ type Result struct {
 	Notes      []string
 	Windows    []Machine // around each window of a Session
 
-	against []load.Reason // what the user of a Session has against it
+	against []load.Reason // what those who made it have against it
 }
 
 // Run measures. When ctx ends early it returns what was measured until then,
