@@ -7,9 +7,10 @@ LARS     = bin/lars
 # becomes a flag of "lars bench"; BENCH_FLAGS takes any other.
 bench_vars = WORKLOAD MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS GENERATOR_LOOPS PIN IDLE OUT BACKENDS BASELINE WORKERS TOKEN_FILE
 bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(if $(UDP),--udp) $(if $(SYSCALLS),--syscalls) $(BENCH_FLAGS)
+pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all capacity up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare capacity up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -54,6 +55,9 @@ microbench: ## the benchmarks that all backends share, and those of the hot path
 
 bench: build ## measure one server: make bench BACKEND=epoll CONNS=100 RATE=50000
 	@$(LARS) bench run --backend $(BACKEND) $(bench_args)
+
+compare: build ## two servers as a pair, with a verdict: make compare A=epoll B=netpoll, or BASE=main HEAD=HEAD
+	@$(LARS) bench compare $(if $(BASE),--backend $(BACKEND)) $(pair_args) $(bench_args)
 
 bench-all: build ## compare every backend, interleaved in one run
 	@$(LARS) bench all $(bench_args)

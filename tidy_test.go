@@ -91,6 +91,11 @@ var bans = []struct {
 		"schedules are pure",
 	},
 	{
+		"bench/compare",
+		[]string{"lars/bench/cli", "lars/bench/gate"},
+		"a comparison is measured without knowing who asks for it",
+	},
+	{
 		"bench/refs",
 		[]string{"lars/"},
 		"a commit is built by git and go alone",

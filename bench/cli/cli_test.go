@@ -259,7 +259,21 @@ func TestRefusals(t *testing.T) {
 		{"capacity --backend nope", "unknown backend"},
 		{"verify", "which folder"},
 		{"render nowhere", "no such file"},
-		{"frobnicate", "Known: run, all, "},
+		{"compare", "give --a NAME or --a-bin PATH"},
+		{"compare --a alpha", "give --b NAME or --b-bin PATH"},
+		{"compare --a alpha --a-bin x --b beta", "one of them"},
+		{"compare --a alpha --b nope", "unknown backend"},
+		{"compare --a alpha --b broken", "broken: cannot open"},
+		{"compare --a alpha --base HEAD", "leave --a, --b"},
+		{"compare --base nonesuch --backend alpha", "no such commit \"nonesuch\""},
+		{"compare --base HEAD --backend alpha --repo /", "in no git repository"},
+		{"compare --a alpha --b beta --epochs 3", "choose 9 or more"},
+		{"compare --a alpha --b beta --depth 1 --epochs 7", "choose 8 or more"},
+		{"compare --a alpha --b beta --design feeling", "unknown design"},
+		{"compare --a alpha --b beta --json --markdown", "exclude each other"},
+		{"compare --a alpha --b beta --workload push", "requests with a reply"},
+		{"compare --a alpha --b-bin /nonexistent/server --backend alpha", "give the whole path"},
+		{"frobnicate", "Known: run, all, compare, "},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			code, stdout, stderr := lars(strings.Fields(c.args)...)
@@ -271,7 +285,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"worker", "--help"}, {"verify", "-h"}, {"help"}} {
+	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"compare", "--help"}, {"worker", "--help"}, {"verify", "-h"}, {"help"}} {
 		code, stdout, _ := lars(args...)
 		if code != 0 || !strings.Contains(stdout, "Examples:") || !strings.Contains(stdout, "Usage: lars bench") {
 			t.Errorf("%v: code %d, %s", args, code, stdout)

@@ -68,11 +68,17 @@ func pairMarkdown(r *record.Run) string {
 // pairDesign says how it was measured and why so.
 func pairDesign(r *record.Run) string {
 	c := r.Comparison
-	most := 0
+	usable, most := 0, 0
 	for _, e := range c.Epochs {
-		most = max(most, len(e.Slices))
+		if most = max(most, len(e.Slices)); e.Invalid == "" {
+			usable++
+		}
 	}
-	return fmt.Sprintf("%s, %d epochs of %d slices, %d connections: %s", strings.ReplaceAll(c.Design, "-", " "), len(c.Epochs), most, r.Scenario.Conns, c.DesignReason)
+	epochs := fmt.Sprintf("%d epochs", usable)
+	if usable == 1 {
+		epochs = "1 epoch"
+	}
+	return fmt.Sprintf("%s, %s of %d slices, %d connections: %s", strings.ReplaceAll(c.Design, "-", " "), epochs, most, r.Scenario.Conns, c.DesignReason)
 }
 
 // pairConfidence heads the column of intervals.
