@@ -135,34 +135,32 @@ func TestLatency(t *testing.T) {
 
 // TestServersThatFail: a comparison with one is invalid, says why, and stops.
 func TestServersThatFail(t *testing.T) {
-	for kind, says := range map[string]string{"dies": "out of luck", "worsens": "wrong content"} {
-		bad := run.Target{Name: "bad", Command: []string{os.Args[0], kind}}
-		for _, design := range []string{record.DesignRequestDuet, record.DesignProcessDuet, record.DesignABBA} {
-			c := brief(echo("good", "epoll", ""), bad)
-			c.Load.Timeout = 500 * time.Millisecond // of replies that do not come
-			c.Design = design
-			if design != record.DesignRequestDuet {
+	const request, process, abba = record.DesignRequestDuet, record.DesignProcessDuet, record.DesignABBA
+	for _, f := range []struct{ kind, design, says string }{
+		{"dies", request, "out of luck"}, {"dies", process, "out of luck"}, {"dies", abba, "out of luck"}, {"worsens", request, "wrong content"},
+	} {
+		t.Run(f.kind+" "+f.design, func(t *testing.T) {
+			t.Parallel()
+			c := brief(echo("good", "epoll", ""), run.Target{Name: "bad", Command: []string{os.Args[0], f.kind}})
+			c.Load.Timeout = 2 * time.Second // of replies that do not come
+			if c.Design = f.design; f.design != request {
 				c.Load.Rate = 0
 			}
-			r, err := Run(t.Context(), c)
-			if err != nil {
-				t.Errorf("%s, %s: %v", kind, design, err)
-				continue
-			}
+			r := compared(t, c)
 			reasons := ""
 			for _, reason := range r.Reasons {
 				reasons += reason.Text + "\n"
 			}
-			if r.Comparison.Verdict != record.VerdictInvalid || !strings.Contains(reasons, says) || !strings.Contains(reasons, "bad in epoch 1") || strings.Contains(reasons, "good in epoch") {
-				t.Errorf("%s, %s: %s, %s", kind, design, r.Comparison.Verdict, reasons)
+			if r.Comparison.Verdict != record.VerdictInvalid || !strings.Contains(reasons, f.says) || !strings.Contains(reasons, "bad in epoch 1") {
+				t.Errorf("%s: %s", r.Comparison.Verdict, reasons)
 			}
 			if len(r.Epochs) != 1 || r.Comparison.Epochs[0].Invalid == "" || len(r.Comparison.Metrics) != 0 {
-				t.Errorf("%s, %s: %d epochs, figures %+v", kind, design, len(r.Epochs), r.Comparison.Metrics)
+				t.Errorf("%d epochs, figures %+v", len(r.Epochs), r.Comparison.Metrics)
 			}
-			if _, err := r.Record(nil).Run.Comparison, r.Record(nil).Run.Validate(); err != nil {
-				t.Errorf("%s, %s: %v", kind, design, err)
+			if err := r.Record(nil).Run.Validate(); err != nil {
+				t.Error(err)
 			}
-		}
+		})
 	}
 }
 
