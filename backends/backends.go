@@ -10,6 +10,9 @@
 // engine, so that the contract of a loop holds for all of it; Entry.StandIns
 // names it, and results should too.
 //
+// Backend sim is not in the table: its drivers are hosts of a world in memory,
+// which serves no sockets, so there is nothing for a person to choose.
+//
 // It measures nothing and chooses nothing by itself.
 package backends
 

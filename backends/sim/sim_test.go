@@ -22,15 +22,13 @@ func open(t testing.TB, w *sim.World, host string) *reactor.Reactor {
 	return r
 }
 
-const echoPort = "7777"
-
 // serve starts a reactor that echoes messages over TCP and UDP.
 func serve(t testing.TB, w *sim.World, host string) *reactor.Reactor {
 	t.Helper()
 	r := open(t, w, host)
 	router := reactor.NewRouter()
 	router.Handle(1, func(q *reactor.Request) { _ = q.Reply(1, q.Body) }, nil)
-	addr := w.Host(host).Addr().String() + ":" + echoPort
+	addr := w.Host(host).Addr().String() + ":7777"
 	if _, err := r.Listen(addr, reactor.ServerConfig{Endpoint: reactor.Endpoint{Router: router}}); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +51,7 @@ type caller struct {
 func call(t testing.TB, w *sim.World, host, server string, every time.Duration) *caller {
 	t.Helper()
 	r, c := open(t, w, host), &caller{}
-	addr := w.Host(server).Addr().String() + ":" + echoPort
+	addr := w.Host(server).Addr().String() + ":7777"
 	over := func(n *int) *reactor.Router {
 		router := reactor.NewRouter()
 		router.Handle(1, func(q *reactor.Request) { *n++ }, nil)
@@ -77,7 +75,7 @@ func call(t testing.TB, w *sim.World, host, server string, every time.Duration) 
 		c.sent++
 		binary.LittleEndian.PutUint64(body, c.sent)
 		_ = c.client.Send(1, body)
-		_ = c.packet.Send(w.Host(server).AddrPort(7777), 1, body)
+		_ = c.packet.Send(w.Host(server).AddrPort(echoPort), 1, body)
 	})
 	return c
 }

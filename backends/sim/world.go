@@ -251,3 +251,14 @@ func (w *World) keep(b []byte) {
 		w.buffers = append(w.buffers, b[:0])
 	}
 }
+
+// Connections counts the ends of TCP connections that kernels know, for tests
+// that look for what is left behind.
+func (w *World) Connections() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		n += len(h.socks)
+	}
+	return n
+}
