@@ -39,6 +39,7 @@ func Commands(backends []Backend) cli.Table {
 			{Name: "capacity", Summary: "find the highest rate that meets an objective, with its confidence", Run: capacityCommand(backends)},
 			{Name: "worker", Summary: "make load for a coordinator on another machine", Run: worker},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
+			{Name: "index", Summary: "make the pages that say what a folder of results found", Run: index},
 			{Name: "render", Summary: "make the derived files of results again", Run: render},
 		},
 		Examples: []string{

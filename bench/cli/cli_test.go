@@ -273,6 +273,8 @@ func TestRefusals(t *testing.T) {
 		{"compare --a alpha --b beta --json --markdown", "exclude each other"},
 		{"compare --a alpha --b beta --workload push", "requests with a reply"},
 		{"compare --a alpha --b-bin /nonexistent/server --backend alpha", "give the whole path"},
+		{"index", "which folder"},
+		{"run --backend alpha --archive x --out y", "exclude each other"},
 		{"frobnicate", "Known: run, all, compare, "},
 	} {
 		t.Run(c.args, func(t *testing.T) {

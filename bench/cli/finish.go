@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"lars/bench/record"
 	"lars/bench/report"
@@ -49,7 +50,11 @@ func (o *options) write(stdout, stderr io.Writer, b *record.Bundle) error {
 		return nil
 	}
 	dir := o.out
-	if dir == "" {
+	switch {
+	case o.archive != "":
+		b.Compact = true
+		dir = unused(filepath.Join(o.archive, monthOf(&b.Run), b.Run.ID))
+	case dir == "":
 		dir = unused(filepath.Join(outDefault, b.Run.ID))
 	}
 	if err := record.Write(dir, b, report.Derive); err != nil {
@@ -61,6 +66,15 @@ func (o *options) write(stdout, stderr io.Writer, b *record.Bundle) error {
 	}
 	fmt.Fprintf(where, "\nfiles: %s\n", dir)
 	return nil
+}
+
+// monthOf is the year and the month of a run, as folders.
+func monthOf(r *record.Run) string {
+	t, err := time.Parse(time.RFC3339Nano, r.Started)
+	if err != nil {
+		t = time.Now()
+	}
+	return t.UTC().Format("2006/01")
 }
 
 // unused is dir, or with a number when there is a result of the same second:
@@ -76,6 +90,9 @@ func unused(dir string) string {
 
 // checkOut finds a directory that cannot be used before the run starts.
 func (o *options) checkOut() error {
+	if o.archive != "" && o.out != "" {
+		return o.flags.Errorf("--archive and --out exclude each other")
+	}
 	if o.out == outNone || o.out == "" {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"lars/bench/record"
 	"lars/bench/report"
+	"lars/bench/results"
 	"lars/internal/cli"
 )
 
@@ -44,6 +45,35 @@ func render(_ context.Context, stdout, _ io.Writer, args []string) error {
 		}
 		return "made again: " + strings.Join(changed, ", "), err
 	})
+}
+
+// index is "lars bench index".
+func index(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars bench index", "FOLDER",
+		"Makes README.md and index.html of a folder of results: which backend for what, how sure, and where it does not matter.",
+		"lars bench index results")
+	if done, err := f.ParseArgs(stdout, args); done || err != nil {
+		return err
+	}
+	if f.NArg() != 1 {
+		return f.Errorf("which folder? Give the one that holds the results, such as results")
+	}
+	dir := f.Arg(0)
+	entries, err := results.Load(dir, func(dir string) error { return record.Verify(dir, report.Derive) })
+	if err != nil {
+		return err
+	}
+	pages, err := results.Pages(entries)
+	if err != nil {
+		return err
+	}
+	for name, content := range pages {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "%s: the pages of %d results\n", dir, len(entries))
+	return nil
 }
 
 // each does the same to every result and tells what came of it; one that is

@@ -42,7 +42,7 @@ type options struct {
 	pin                       string
 	idle                      int
 	syscalls                  bool
-	out                       string
+	out, archive              string
 	json                      bool
 }
 
@@ -125,6 +125,7 @@ func (o *options) placeFlags() {
 	f.IntVar(&o.threads, "generator-loops", 1, "`number` of generator threads, each on a processor")
 	f.StringVar(&o.pin, "pin", "auto", "`processors`: auto, off, or SERVER:GENERATOR such as 0:1 or 0,1:2-3")
 	f.StringVar(&o.out, "out", "", "`directory` for the result files (out/ID); \"none\" writes none")
+	f.StringVar(&o.archive, "archive", "", "`directory` of results that are kept, such as results: a compact folder YYYY/MM/ID in it, instead of --out")
 	f.BoolVar(&o.json, "json", false, "print run.json instead of the table")
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -172,7 +173,7 @@ func (m *Machine) readKernel(r *reader) {
 	var u unix.Utsname
 	r.note("kernel", unix.Uname(&u))
 	m.Kernel, m.KernelBuild = unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:])
-	m.CommandLine = r.line("kernel_command_line", "/proc/cmdline")
+	m.CommandLine = tuning(r.line("kernel_command_line", "/proc/cmdline"))
 	m.Clock = r.line("clock_source", "/sys/devices/system/clocksource/clocksource0/current_clocksource")
 	m.Clocks = r.line("clock_sources_available", "/sys/devices/system/clocksource/clocksource0/available_clocksource")
 	m.HugePages = r.line("transparent_hugepages", "/sys/kernel/mm/transparent_hugepage/enabled")
@@ -223,6 +224,29 @@ func (m Machine) ID() string {
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:8])
+}
+
+// tuningParameters begin the kernel parameters that change how fast programs
+// run. The others say how the machine boots, and may be nobody's business.
+var tuningParameters = [...]string{
+	"mitigations", "isolcpus", "nohz", "rcu", "irqaffinity", "preempt", "threadirqs", "skew_tick", "idle", "processor.", "intel_idle", "intel_pstate",
+	"amd_pstate", "cpuidle", "haltpoll", "cpufreq", "nosmt", "maxcpus", "nr_cpus", "clocksource", "tsc", "highres", "hpet", "transparent_hugepage",
+	"hugepage", "default_hugepage", "numa", "psi", "cgroup", "systemd.unified_cgroup", "audit", "selinux", "apparmor", "spec", "retbleed", "pti", "nopti", "kpti",
+	"l1tf", "mds", "tsx", "srbds", "mmio_stale_data", "gather_data_sampling", "slab", "init_on_", "page_alloc", "page_poison", "kvm", "elevator", "nowatchdog", "nmi_watchdog",
+}
+
+// tuning keeps those of a kernel command line; what follows "--" is for init.
+func tuning(line string) string {
+	var out []string
+	for _, word := range strings.Fields(line) {
+		if word == "--" {
+			break
+		}
+		if slices.ContainsFunc(tuningParameters[:], func(p string) bool { return strings.HasPrefix(word, p) }) {
+			out = append(out, word)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // ReadProcess describes this process.

@@ -386,3 +386,10 @@ func ExampleParseCPUs() {
 	fmt.Println(cpus, err, strconv.Itoa(len(cpus)))
 	// Output: [0 2 3] <nil> 3
 }
+
+func TestTuning(t *testing.T) {
+	got := tuning("console=ttyS0 mitigations=auto isolcpus=1 root=/dev/sda1 token=secret psi=1 -- --listen 0.0.0.0:1 psi=0")
+	if want := "mitigations=auto isolcpus=1 psi=1"; got != want {
+		t.Errorf("kept %q, want %q", got, want)
+	}
+}

@@ -96,13 +96,22 @@ func (b *Bundle) prepare() error {
 		if err := a.fill(b.Hists[a.Name]); err != nil {
 			return err
 		}
-		for j := range a.Rounds {
-			if b.Compact {
-				a.Rounds[j].ServerReport = nil
-			}
+		if b.Compact {
+			a.compact()
 		}
 	}
 	return b.Run.Validate()
+}
+
+// compact leaves out what is of no use to others: what servers said of
+// themselves, and where the programs lay on this machine.
+func (a *Arm) compact() {
+	for i := range a.Rounds {
+		a.Rounds[i].ServerReport = nil
+	}
+	if len(a.Command) > 0 {
+		a.Command = append([]string{filepath.Base(a.Command[0])}, a.Command[1:]...)
+	}
 }
 
 func (a *Arm) fill(hists map[string]*hist.Recorder) error {
@@ -146,6 +155,11 @@ func (b *Bundle) raw() (map[string][]byte, error) {
 		if files[MachineFile], err = document(b.Circumstances); err != nil {
 			return nil, err
 		}
+	}
+	if b.Compact {
+		files[RunFile], err = json.Marshal(&b.Run)
+		files[RunFile] = append(files[RunFile], '\n')
+		return files, err
 	}
 	files[RunFile], err = document(&b.Run)
 	return files, err

@@ -84,7 +84,7 @@ func otherCosts(r *record.Run) table {
 				continue
 			}
 			seen[m.Name] = true
-			columns = append(columns, column{nameOf(m.Name), func(a *record.Arm) string { return figure(a.Metric(m.Name)) }})
+			columns = append(columns, column{nameOf(m.Name), func(a *record.Arm) string { return Figure(a.Metric(m.Name)) }})
 		}
 	}
 	for _, a := range r.Arms {

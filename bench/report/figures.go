@@ -25,7 +25,7 @@ func figuresOf(r *record.Run) *table {
 	for _, name := range order {
 		row := []string{nameOf(name)}
 		for _, a := range r.Arms {
-			row = append(row, figure(a.Metric(name)))
+			row = append(row, Figure(a.Metric(name)))
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -41,7 +41,8 @@ func figuresOf(r *record.Run) *table {
 	return t
 }
 
-func figure(m *record.Metric) string {
+// Figure writes the value of a metric with its unit.
+func Figure(m *record.Metric) string {
 	switch {
 	case m == nil:
 		return absent

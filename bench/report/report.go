@@ -47,6 +47,9 @@ func Page(f *record.Folder) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// Style is the style sheet of the pages.
+func Style() string { return pageStyle + seriesStyle() }
+
 // page is what the template shows. Sections without data are nil or empty.
 type page struct {
 	Style    template.CSS
@@ -83,7 +86,7 @@ type table struct {
 func look(f *record.Folder) *page {
 	r := f.Run
 	p := &page{
-		Style:    template.CSS(pageStyle + seriesStyle()),
+		Style:    template.CSS(Style()),
 		Title:    title(r),
 		Subtitle: r.Scenario.Describe() + rounds(r),
 		Facts: []fact{
