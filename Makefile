@@ -10,7 +10,7 @@ bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare capacity up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare capacity baselines up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -64,6 +64,9 @@ bench-all: build ## compare every backend, interleaved in one run
 
 capacity: build ## the highest rate under an objective: make capacity SLO=p99:5ms BACKEND=epoll
 	@$(LARS) bench capacity --backend $(BACKEND) $(if $(SLO),--slo $(SLO)) $(bench_args)
+
+baselines: build ## measure every scenario on every backend and keep the results: make baselines MINUTES=10 (on a quiet machine)
+	@scripts/baselines.sh $(or $(MINUTES),10) $(SCENARIOS)
 
 up: build ## the whole system on this machine: make up BACKEND=epoll; UP_FLAGS takes any flag
 	@$(LARS) up --backend $(BACKEND) $(UP_FLAGS)

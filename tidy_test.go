@@ -121,6 +121,11 @@ var bans = []struct {
 		"a page shows what the files of a result hold, and nothing else",
 	},
 	{
+		"bench/results",
+		[]string{"net", "lars/bench/run", "lars/bench/load", "lars/bench/proc"},
+		"what was found follows from the files of results, and from nothing else",
+	},
+	{
 		"bench/plot",
 		[]string{"lars/", "net", "os", "time"},
 		"drawings are pure",

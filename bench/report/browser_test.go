@@ -1,4 +1,4 @@
-package report
+package report_test
 
 import (
 	"bytes"
@@ -23,6 +23,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"lars/bench/record"
+	"lars/bench/report"
+	"lars/bench/results"
 )
 
 var shots = flag.String("shots", "", "`directory` for pictures of the pages, for people to look at")
@@ -182,7 +184,7 @@ func visit(t *testing.T, ctx context.Context, file string, width int, scheme str
 func TestBrowser(t *testing.T) {
 	ctx := browser(t)
 	all := []string{"verdict", "ratios", "figures", "percentiles", "time", "sweep", "cost", "stages", "correctness", "generator", "environment", "command"}
-	single := made([]string{"epoll"}, 1)
+	single := report.Made([]string{"epoll"}, 1)
 	single.Run.Status, single.Run.Design.Baseline = "valid", ""
 	a := &single.Run.Arms[0]
 	a.Sweep, a.Stages, a.Correctness = nil, nil, nil
@@ -192,26 +194,38 @@ func TestBrowser(t *testing.T) {
 		schemes  []string
 		sections []string
 	}{
-		"all":     {made([]string{"floor", "epoll", "evio", "netpoll", "std"}, 7), []int{1280, 390}, []string{"light", "dark"}, all},
-		"compare": {compared(made([]string{"base", "head"}, 6), record.VerdictRegressed), []int{1280}, []string{"dark"}, all},
+		"all":     {report.Made([]string{"floor", "epoll", "evio", "netpoll", "std"}, 7), []int{1280, 390}, []string{"light", "dark"}, all},
+		"compare": {report.Compared(report.Made([]string{"base", "head"}, 6), record.VerdictRegressed), []int{1280}, []string{"dark"}, all},
 		"single":  {single, []int{390}, []string{"light"}, []string{"verdict", "figures", "percentiles", "time", "cost", "generator", "environment", "command"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, _ := folder(t, c.bundle)
+			dir, _ := report.Folder(t, c.bundle)
 			for _, width := range c.widths {
 				for _, scheme := range c.schemes {
-					visit(t, ctx, filepath.Join(dir, File), width, scheme, c.sections)
+					visit(t, ctx, filepath.Join(dir, report.File), width, scheme, c.sections)
 				}
 			}
 		})
 	}
 }
 
+// TestIndexInBrowser looks at the pages before several results.
+func TestIndexInBrowser(t *testing.T) {
+	ctx := browser(t)
+	run := report.Made([]string{"floor", "epoll", "evio", "netpoll", "std"}, 7).Run
+	pages, err := results.Pages([]results.Entry{{Path: "2026/11/" + run.ID, Run: &run}})
+	must(t, err)
+	path := filepath.Join(t.TempDir(), results.IndexFile)
+	must(t, os.WriteFile(path, pages[results.IndexFile], 0o644))
+	visit(t, ctx, path, 1280, "light", []string{"echo-open-loop"})
+	visit(t, ctx, path, 390, "dark", []string{"echo-open-loop"})
+}
+
 // TestPrint makes a PDF of a page, as printing does.
 func TestPrint(t *testing.T) {
 	ctx := browser(t)
-	dir, _ := folder(t, made([]string{"floor", "epoll"}, 3))
-	must(t, chromedp.Do(ctx, chromedp.Navigate((&url.URL{Scheme: "file", Path: filepath.Join(dir, File)}).String())))
+	dir, _ := report.Folder(t, report.Made([]string{"floor", "epoll"}, 3))
+	must(t, chromedp.Do(ctx, chromedp.Navigate((&url.URL{Scheme: "file", Path: filepath.Join(dir, report.File)}).String())))
 	res, err := chromedp.Call(ctx, cdppage.PrintToPDF, cdppage.PrintToPDFParams{PaperWidth: 8.27, PaperHeight: 11.69})
 	must(t, err)
 	pdf := res.Data

@@ -153,7 +153,7 @@ func (f *finding) text() string {
 	case f.Same():
 		return "it does not matter: " + list(f.Best) + " are within 10 % of each other."
 	case len(f.Others) == 0:
-		return fmt.Sprintf("%s could not be told apart; a difference of up to %.2f times could have stayed unseen.", list(f.Best), f.Unseen)
+		return fmt.Sprintf("%s could not be told apart; a difference of up to %.3g times could have stayed unseen.", list(f.Best), f.Unseen)
 	}
 	word := "highest"
 	if f.Question.Lower {
