@@ -294,7 +294,7 @@ func (r *runner) reasons() {
 	}
 	all := len(out.Epochs)
 	switch {
-	case float64(lost) > lostMax*float64(all):
+	case float64(lost) > lostMax*float64(r.config.Epochs):
 		add(load.Invalid, "%d of %d epochs could not be used: %s", lost, all, why)
 	case lost > 0:
 		add(load.Degraded, "%d of %d epochs could not be used: %s", lost, all, why)

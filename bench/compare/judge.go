@@ -65,7 +65,7 @@ func (m Metric) LogRatio(e *record.Epoch) (log float64, ok bool) {
 	}
 	logs := make([]float64, len(a))
 	for i := range a {
-		logs[i] = m.worse(math.Log(b[i] / a[i]))
+		logs[i] = m.worse(math.Log(max(b[i], m.Least) / max(a[i], m.Least)))
 	}
 	return stats.Median(logs), true
 }

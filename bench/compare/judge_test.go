@@ -129,7 +129,7 @@ func TestLeast(t *testing.T) {
 		for i := range epochs {
 			epochs[i].A[Allocs], epochs[i].B[Allocs] = c.a, c.b
 		}
-		if m := judged(t, epochs, record.DesignRequestDuet, Allocs); m.Verdict != c.verdict || math.Abs(m.Ratio-c.ratio) > 1e-9 {
+		if m := judged(t, epochs, record.DesignRequestDuet, Allocs); m.Verdict != c.verdict || math.Abs(m.Ratio-c.ratio) > 1e-9 || m.A != c.a || m.B != c.b {
 			t.Errorf("%v and %v: %+v", c.a, c.b, m)
 		}
 	}

@@ -13,8 +13,8 @@ type Metric struct {
 	Gated      bool   // it takes part in the verdict
 	Exact      bool   // a program determines it: the same in every epoch
 	Floor      float64
-	// Least is the value below which a figure counts as Least: what starting
-	// and asking cost, which is no work for requests.
+	// Least is the value below which a figure counts as Least in a ratio: what
+	// starting and asking cost, which is no work for requests.
 	Least float64
 }
 
@@ -97,5 +97,5 @@ func (m Metric) of(values map[string]float64) (float64, bool) {
 	if !ok || v < 0 || v == 0 && m.Least == 0 {
 		return 0, false
 	}
-	return max(v, m.Least), true
+	return v, true
 }

@@ -13,6 +13,7 @@ import (
 // request costs both sides. One iteration is a run of two seconds: use
 // -benchtime=1x or 3x.
 func BenchmarkFloor(b *testing.B) {
+	second := startFloor(b, nil)
 	open := func(rate float64) Config { return Config{Conns: 100, Rate: rate} }
 	for _, bm := range []struct {
 		name string
@@ -23,6 +24,8 @@ func BenchmarkFloor(b *testing.B) {
 		{"closed/conns=1000/depth=1", Config{Conns: 1000}},
 		{"open/conns=100/rate=20000", open(20000)},
 		{"open/conns=100/rate=50000", open(50000)},
+		{"duet/conns=50/rate=5000", Config{Conns: 50, Rate: 5000, Rival: second.addr}},
+		{"duet/conns=50/depth=1", Config{Conns: 50, Rival: second.addr}},
 		{"udp/conns=1/depth=100", Config{Network: "udp", Depth: 100}},
 		{"udp/conns=100/depth=1", Config{Network: "udp", Conns: 100}},
 	} {

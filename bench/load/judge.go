@@ -40,6 +40,7 @@ func Worst(reasons []Reason) Verdict {
 // The limits at which a run stops being believed.
 const (
 	rateReachedMin     = 0.99 // answered over offered, of an open loop
+	rateReachedDuet    = 0.95 // the same: a pause hits both arms alike, and their ratio stays
 	workerShareMax     = 0.85 // of one core
 	lagOfMedianMax     = 0.20 // p99 send lag over p50 response: degraded
 	lagOfTailMax       = 0.50 // p99 send lag over p99 response: the tail is our own
@@ -128,13 +129,16 @@ func (r *Result) judgeRate(add addReason) {
 	if !r.Config.Open() || r.Cut {
 		return
 	}
-	slowest := &r.Counts
+	slowest, least := &r.Counts, rateReachedMin
+	if len(r.Arms) > 0 {
+		least = rateReachedDuet
+	}
 	for i := range r.Arms {
 		if r.Arms[i].Completed < slowest.Completed {
 			slowest = &r.Arms[i].Counts
 		}
 	}
-	if slowest.Arrivals > 0 && float64(slowest.Completed) < rateReachedMin*float64(slowest.Arrivals) {
+	if slowest.Arrivals > 0 && float64(slowest.Completed) < least*float64(slowest.Arrivals) {
 		add(Invalid, "the rate was not reached: %d of %d requests answered in the measured time", slowest.Completed, slowest.Arrivals)
 	}
 	r.judgeLag(add)
