@@ -757,3 +757,51 @@ func TestSurprise(t *testing.T) {
 		}
 	}
 }
+
+// Half-open hosts come back in a brown-out: what fails there fails everywhere.
+func TestBrownOutKeepsNobodyOut(t *testing.T) {
+	w := newWorld(t, "", 10)
+	w.run(20 * time.Second)
+	w.serve = dead(4)
+	w.run(10 * time.Second)
+	w.serve = func(int, uint32) Result {
+		if w.rnd.float() < 0.5 {
+			return refused
+		}
+		return well
+	}
+	w.run(2 * time.Minute)
+	out := 0
+	for _, s := range w.b.AppendStates(nil) {
+		if s.State.Out() {
+			out++
+		}
+	}
+	if out > 2 {
+		t.Errorf("%d of 10 equal hosts are out", out)
+	}
+}
+
+// S7: a fault of all hosts alike is no reason to eject some of them, not even
+// when it begins and what is known of the callers lags behind.
+func TestNobodyIsWorseWhenAllFail(t *testing.T) {
+	for _, share := range []float32{0.02, 0.15, 0.3} {
+		n := 0
+		for seed := range rng(5) {
+			w := newWorld(t, "", 10)
+			w.rnd += seed
+			w.run(20 * time.Second)
+			w.serve = func(int, uint32) Result {
+				if w.rnd.float() < share {
+					return failure
+				}
+				return well
+			}
+			w.run(time.Minute)
+			n += w.ejections()
+		}
+		if n > 1 {
+			t.Errorf("%d ejections in 50 host minutes with a share of failures of %v", n, share)
+		}
+	}
+}

@@ -78,7 +78,10 @@ func (t *tallies) age(keep float32) {
 }
 
 // clear forgets shares.
-func (e *evidence) clear() {
+func (p *pool) clear(s *slot) {
+	p.sum.fails -= s.fails
+	p.sum.expected -= s.expected
+	e := &s.evidence
 	e.tallies, e.others, e.variance, e.mainFails = tallies{}, tallies{}, 0, 0
 }
 
@@ -109,8 +112,9 @@ func (e *evidence) age(window, n float32, enough int) {
 	e.mainFails *= keep
 }
 
-// weigh takes in what a call says about its host and its caller.
-func (p *pool) weigh(now time.Duration, s *slot, r Result) {
+// weigh takes in what a call says about its host and its caller, and returns the
+// share of failures that was to be expected of the caller.
+func (p *pool) weigh(now time.Duration, s *slot, r Result) float32 {
 	failed := r.Outcome != OK
 	share := p.callers.expect(r.Caller)
 	p.callers.add(r.Caller, failed, s.failStreak)
@@ -118,6 +122,7 @@ func (p *pool) weigh(now time.Duration, s *slot, r Result) {
 		s.blame(now, r.Caller)
 	}
 	s.tallies.add(failed, share)
+	p.sum.add(failed, share)
 	if r.Caller != s.main {
 		s.others.add(failed, share)
 	}
@@ -129,7 +134,7 @@ func (p *pool) weigh(now time.Duration, s *slot, r Result) {
 	if !failed {
 		s.succStreak++
 		s.failStreak, s.hardStreak, s.rowSurprise = 0, 0, 0
-		return
+		return share
 	}
 	s.succStreak = 0
 	if s.failStreak == 0 {
@@ -145,6 +150,7 @@ func (p *pool) weigh(now time.Duration, s *slot, r Result) {
 	if share < hopeless {
 		s.rowSurprise += surprise(share)
 	}
+	return share
 }
 
 // blame keeps account of the caller with the most failures.
@@ -163,11 +169,10 @@ func (e *evidence) blame(now time.Duration, caller uint32) {
 }
 
 // judge decides what a report leads to.
-func (p *pool) judge(now time.Duration, i int32, r Result) {
-	s := &p.slots[i]
+func (p *pool) judge(now time.Duration, s *slot, r Result, expected float32) {
 	switch {
 	case s.state == HalfOpen, s.state == Overloaded && s.picked:
-		p.tried(now, s, r)
+		p.tried(now, s, r, expected)
 	case s.state == Overloaded: // of a call from before
 	case r.Outcome == OK:
 		if s.wasFailing {
@@ -202,7 +207,7 @@ func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 			return ErrorStreak, true, true
 		}
 	}
-	if !s.excess(c.Margin) || !p.unusual(s) || !p.confirmed(now, s) {
+	if !p.unusual(s) || !p.confirmed(now, s) {
 		return 0, false, false
 	}
 	if c.FailureShare > 0 && s.calls >= float32(c.FailureMin) && s.fails >= float32(c.FailureShare)*s.calls {
@@ -219,15 +224,24 @@ func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 const leastSurprise = 4
 
 // unusual says that a host's failures are more than Sigmas standard deviations
-// above those expected. One failure is left out, since small numbers are not
-// as normal as that.
+// above those expected, and more than Margin. What is expected is corrected by
+// how the other hosts fare against it: what is known of a caller lags behind
+// when all hosts begin to fail, and has this host's failures in it. One failure
+// is left out, since small numbers are not as normal as that.
 func (p *pool) unusual(s *slot) bool {
+	const smooth = 2 // failures, for a module that has hardly any
+	others := max(0, p.sum.fails-s.fails) + smooth
+	expected := others / (max(0, p.sum.expected-s.expected) + smooth)
+	excess := s.fails - max(float32(s.expected*expected), leastFails*s.calls)
+	if excess < float32(p.cfg.Margin)*s.calls {
+		return false
+	}
+	excess--
 	sigmas := float32(p.cfg.Sigmas)
 	if sigmas < 0 {
 		sigmas = 4 // for FailureShare
 	}
-	excess := s.fails - s.expected - 1
-	return excess > 0 && float32(excess*excess) >= float32(sigmas*sigmas)*s.variance
+	return excess > 0 && float32(excess*excess) >= float32(sigmas*sigmas)*max(s.variance*expected, leastFails*s.calls)
 }
 
 // agreed says whether the failures in a row are those of two callers, or those
@@ -267,7 +281,7 @@ func (p *pool) eject(now time.Duration, s *slot, why Reason, hard bool) {
 	s.until, s.hard = now+d, hard
 	s.ejections++
 	s.ejectedAt, s.ejectedWhy = now, why
-	s.clear()
+	p.clear(s)
 	s.succStreak, s.wasFailing = 0, false
 	p.due = min(p.due, s.until)
 	p.move(now, s, Overloaded, why, s.until)
@@ -307,20 +321,29 @@ func (p *pool) halfOpen(now time.Duration, s *slot) {
 	p.move(now, s, HalfOpen, TimeUp, 0)
 }
 
+// brownOut is the share of failures above which a failed probe says nothing of
+// the host, and a good one is enough: calls fail elsewhere, too, and who wants
+// three good ones then keeps out hosts that are as well as the others.
+const brownOut = 0.25
+
 // tried takes in the outcome of a half-open call, or of any call to a
 // host that is out but has to be used.
-func (p *pool) tried(now time.Duration, s *slot, r Result) {
+func (p *pool) tried(now time.Duration, s *slot, r Result, expected float32) {
 	p.due = now
+	successes, brownOut := p.cfg.Successes, expected > brownOut
+	if brownOut {
+		successes = 1
+	}
 	if r.Outcome == OK {
 		p.credit = p.cfg.ProbeEvery // it cost nobody anything
 	}
 	switch {
-	case r.Outcome == OK && s.succStreak >= uint32(p.cfg.Successes):
+	case r.Outcome == OK && s.succStreak >= uint32(successes):
 		s.calm = now
-		s.clear()
+		p.clear(s)
 		p.enter(now, s, SuccessStreak, false)
 		p.rebuild(false)
-	case r.Outcome != OK && s.state == HalfOpen:
+	case r.Outcome != OK && s.state == HalfOpen && !brownOut:
 		p.eject(now, s, ProbeFailed, s.hard || r.Outcome == Hard)
 		p.rebuild(false)
 	}

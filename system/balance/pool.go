@@ -40,6 +40,7 @@ type pool struct {
 	inFlight uint32  // of all hosts
 	mean     float32 // latency of a success, ns
 	callers  callers
+	sum      tallies // of all hosts
 
 	wake     time.Duration // when advance has work
 	interval time.Duration // when the next interval ends
@@ -160,10 +161,10 @@ func (p *pool) Report(now time.Duration, r Result) Effects {
 	} else {
 		s.err++
 	}
-	p.weigh(now, s, r)
+	expected := p.weigh(now, s, r)
 	p.observe(now, s, r)
 	if p.outlier {
-		p.judge(now, i, r)
+		p.judge(now, s, r, expected)
 	}
 	return p.effects(Effects{})
 }
@@ -239,6 +240,7 @@ func (p *pool) forget() {
 func (p *pool) age(now time.Duration, n float32) {
 	window := float32(p.cfg.Window) / float32(intervalEvery)
 	p.callers.age(window / (window + n))
+	p.sum = tallies{}
 	fade := fade(time.Duration(n)*intervalEvery, p.cfg.Decay)
 	for i := range p.slots {
 		s := &p.slots[i]
@@ -247,6 +249,8 @@ func (p *pool) age(now time.Duration, n float32) {
 		}
 		p.cool(now, s, fade)
 		s.evidence.age(window, n, p.cfg.PeersMin)
+		p.sum.fails += s.fails // anew, so that roundings do not add up
+		p.sum.expected += s.expected
 		p.forgive(now, s)
 		if s.state == Overloaded && now >= s.until {
 			p.halfOpen(now, s)
@@ -353,6 +357,7 @@ func (p *pool) add(now time.Duration, h Host, first bool) {
 func (p *pool) remove(now time.Duration, i int32) {
 	s := &p.slots[i]
 	p.leave(s)
+	p.clear(s)
 	p.inFlight -= s.inFlight
 	p.move(now, s, Gone, Removed, 0)
 	delete(p.index, s.addr.Key())
