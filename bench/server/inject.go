@@ -135,9 +135,10 @@ func spin(n int, x uint64) uint64 {
 }
 
 // shareOfCPU spins for a share of what requests cost this process without it.
-// It measures that cost itself, while it serves: a count of iterations that was
-// calibrated at another time, or in another process, is off by more than the
-// few per cent that are to be found.
+// It measures that cost itself, again and again while it serves: on a machine
+// whose state changes, a count of iterations that was calibrated a moment ago,
+// or in another process, is off by more than the few per cent that are to be
+// found.
 type shareOfCPU struct {
 	share     float64
 	iteration float64 // ns of one step of spin
@@ -146,8 +147,7 @@ type shareOfCPU struct {
 	last      atomic.Uint64
 
 	mu   sync.Mutex
-	from time.Duration // CPU time when calibration began
-	spun float64       // ns since
+	then time.Duration // CPU time at the last calibration; 0 before the first
 }
 
 // recalibrateEvery is a number of requests that a processor serves in some
@@ -183,23 +183,22 @@ func cpuClock(clock int32) time.Duration {
 }
 
 func (s *shareOfCPU) request() {
-	if n := s.requests.Add(1); n%recalibrateEvery == 0 {
-		s.calibrate(n)
+	if s.requests.Add(1)%recalibrateEvery == 0 {
+		s.calibrate()
 	}
 	s.last.Store(spin(int(s.steps.Load()), s.last.Load()))
 }
 
-func (s *shareOfCPU) calibrate(n int64) {
+func (s *shareOfCPU) calibrate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := cpuClock(unix.CLOCK_PROCESS_CPUTIME_ID)
-	if n == recalibrateEvery { // what came before was start-up
-		s.from = now
-		return
+	if s.then > 0 { // what came before the first was start-up
+		spun := float64(s.steps.Load()) * s.iteration
+		cost := float64(now-s.then)/recalibrateEvery - spun
+		s.steps.Store(int64(max(0, s.share*cost/s.iteration)))
 	}
-	s.spun += float64(s.steps.Load()) * s.iteration * recalibrateEvery
-	cost := (float64(now-s.from) - s.spun) / float64(n-recalibrateEvery)
-	s.steps.Store(int64(max(0, s.share*cost/s.iteration)))
+	s.then = now
 }
 
 // nap sleeps without the milliseconds that the scheduler's timers are off by.
