@@ -38,6 +38,8 @@ func Commands(backends []Backend) cli.Table {
 			{Name: "compare", Summary: "compare two servers, binaries or commits as a pair, with a verdict", Run: compareCommand(backends)},
 			{Name: "capacity", Summary: "find the highest rate that meets an objective, with its confidence", Run: capacityCommand(backends)},
 			{Name: "worker", Summary: "make load for a coordinator on another machine", Run: worker},
+			{Name: "gate", Summary: "is this commit a regression? against a base, by learned noise", Run: gateCommand(backends)},
+			{Name: "selftest", Summary: "learn the noise of this machine, and how far verdicts can be trusted", Run: selftestCommand(backends)},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
 			{Name: "index", Summary: "make the pages that say what a folder of results found", Run: index},
 			{Name: "render", Summary: "make the derived files of results again", Run: render},

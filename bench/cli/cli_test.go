@@ -14,6 +14,7 @@ import (
 
 	open "lars/backends"
 	"lars/bench/record"
+	"lars/bench/server"
 	"lars/internal/cli"
 	system "lars/system/cli"
 )
@@ -28,6 +29,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "worker" {
 		os.Exit(cli.Main(Commands(backends()).Run, os.Stdout, os.Stderr, os.Args[1:]))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "bench" {
+		os.Exit(cli.Main(Commands(backends()).Run, os.Stdout, os.Stderr, os.Args[2:]))
+	}
 	if len(os.Args) > 2 && slices.Contains([]string{agentService, dnsService, reporterService}, os.Args[1]) {
 		services := cli.Table{Commands: []cli.Command{
 			{Name: reporterService, Run: system.Reporter(open.Open, open.Names())},
@@ -41,9 +45,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serve is an echo of bytes; only the backend "broken" is not.
+// serve is an echo of bytes; only the backend "broken" is not, and epoll is the
+// real server.
 func serve(args []string) {
 	line := strings.Join(args, " ")
+	if strings.Contains(line, "--backend epoll") {
+		os.Exit(cli.Main(server.Commands(open.Open, open.Names()).Run, os.Stdout, os.Stderr, args))
+	}
 	if strings.Contains(line, "--backend broken") {
 		fmt.Fprintln(os.Stderr, "broken: cannot open")
 		os.Exit(1)

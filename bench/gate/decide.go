@@ -21,7 +21,8 @@ func PlanDefault() Plan { return Plan{12, 20, 24} }
 const screenAlpha = 0.05
 
 // unlikeLearned is the spread of epochs, over what was learned, from which they
-// do not come from the machine that was learned.
+// do not come from the machine that was learned: a change must then be larger
+// than the scatter of single epochs.
 const unlikeLearned = 3
 
 // Known is what a machine class has learned of one metric.
@@ -148,9 +149,9 @@ func (o *Outcome) doubt(stage int, m []float64, k Known) {
 	if o.Verdict != stats.Regressed {
 		return
 	}
-	if spread := Spread(m); k.SD > 0 && spread > unlikeLearned*k.SD {
+	if spread := Spread(m); k.SD > 0 && spread > unlikeLearned*k.SD && o.Theta < spread {
 		o.Verdict = stats.Inconclusive
-		o.Reasons = append(o.Reasons, fmt.Sprintf("epochs scatter by %.1f %%, %.1f times what this machine class has learned", 100*spread, spread/k.SD))
+		o.Reasons = append(o.Reasons, fmt.Sprintf("epochs scatter by %.1f %%, more than the change, and %.1f times what this machine class has learned", 100*spread, spread/k.SD))
 	}
 	if stage > 1 && o.PHolm > stats.RuleOne().Alpha {
 		o.Verdict = stats.Inconclusive
@@ -183,16 +184,14 @@ func Overall(outcomes []Outcome) stats.Verdict {
 	return overall
 }
 
-// open reports whether another stage is worth its time: for hard metrics that
-// are not clear, and soft ones that are accused.
+// open reports whether another stage is worth its time.
 func open(outcomes []Outcome) bool {
-	if Overall(outcomes) == stats.Regressed {
-		return false
-	}
-	return slices.ContainsFunc(outcomes, func(o Outcome) bool {
-		return o.Open && (!o.Metric.Soft || o.Alarms > 0)
-	})
+	return Overall(outcomes) != stats.Regressed && slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.wants() })
 }
+
+// wants another stage: a hard metric that is not clear, or a soft one that is
+// accused.
+func (o *Outcome) wants() bool { return o.Open && (!o.Metric.Soft || o.Alarms > 0) }
 
 // percentile99 is the value that one in a hundred of xs exceeds.
 func percentile99(xs []float64) float64 {

@@ -30,6 +30,18 @@ type Batch struct {
 	Faults []string
 }
 
+// usable are the epochs that have ratios. Where the generator was late, only
+// the counts are worth something.
+func (b *Batch) usable() int {
+	n := 0
+	for _, e := range b.Epochs {
+		if len(e.Ratios) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Measure runs epochs of a subject, each in fresh processes of both programs.
 type Measure func(ctx context.Context, subject string, stage, epochs int) (Batch, error)
 
@@ -61,58 +73,88 @@ const faultsConfirm = 2
 // usableMin is the share of a stage's epochs that must be usable.
 const usableMin = 0.5
 
-// Run measures and decides, subject by subject. Subjects whose noise is not
-// known are not measured: their verdict is inconclusive.
+// Run measures and decides: each stage with all subjects that still need it, so
+// that none spends the time of another. Subjects whose noise is not known are
+// not measured: their verdict is inconclusive.
 func Run(ctx context.Context, c Config) ([]Subject, error) {
-	var out []Subject
-	for _, name := range c.Subjects {
-		s, err := c.one(ctx, name)
-		if err != nil {
-			return out, err
+	trials := make([]*trial, len(c.Subjects))
+	for i, name := range c.Subjects {
+		trials[i] = newTrial(name, c.Noise)
+	}
+	var perEpoch time.Duration
+	for stage, n := range c.Plan {
+		for _, t := range trials {
+			if t.done {
+				continue
+			}
+			if need := time.Duration(n) * perEpoch; c.Left != nil && perEpoch > 0 && need > c.Left() {
+				t.Reasons = append(t.Reasons, fmt.Sprintf("no time for stage %d of %d epochs: give --for more", stage+1, n))
+				t.done = true
+				continue
+			}
+			began := time.Now()
+			batch, err := c.Measure(ctx, t.Name, stage, n)
+			if err == nil && ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			if err != nil {
+				return nil, err
+			}
+			perEpoch = max(perEpoch, time.Since(began)/time.Duration(n))
+			t.take(c.Metrics, batch, n)
 		}
-		out = append(out, s)
+	}
+	out := make([]Subject, len(trials))
+	for i, t := range trials {
+		out[i] = t.Subject
 	}
 	return out, nil
 }
 
-func (c *Config) one(ctx context.Context, name string) (Subject, error) {
-	s := Subject{Name: name, Verdict: stats.Inconclusive}
-	known, err := KnownOf(c.Noise, name)
-	if err != nil {
-		s.Reasons = []string{err.Error()}
-		return s, nil
+// trial is a subject under way.
+type trial struct {
+	Subject
+	known  map[string]Known
+	epochs [][]Epoch // of each stage
+	done   bool
+}
+
+func newTrial(name string, n *record.Noise) *trial {
+	t := &trial{Subject: Subject{Name: name, Verdict: stats.Inconclusive}}
+	var err error
+	if t.known, err = KnownOf(n, name); err != nil {
+		t.Reasons, t.done = []string{err.Error()}, true
 	}
-	var stages [][]Epoch
-	var perEpoch time.Duration
-	for stage, n := range c.Plan {
-		if need := time.Duration(n) * perEpoch; stage > 0 && c.Left != nil && need > c.Left() {
-			s.Reasons = append(s.Reasons, fmt.Sprintf("no time for stage %d of %d epochs: give --for more", stage+1, n))
-			break
-		}
-		began := time.Now()
-		batch, err := c.Measure(ctx, name, stage, n)
-		if err != nil {
-			return s, err
-		}
-		perEpoch = max(perEpoch, time.Since(began)/time.Duration(max(n, 1)))
-		s.Reasons = appendNew(s.Reasons, batch.Lost...)
-		s.Reasons = appendNew(s.Reasons, batch.Faults...)
-		if s.Faults++; len(batch.Faults) == 0 {
-			s.Faults = 0
-		}
-		stages, s.Stages = append(stages, batch.Epochs), append(s.Stages, len(batch.Epochs))
-		if s.Faults == 0 && float64(len(batch.Epochs)) < usableMin*float64(n) {
-			s.Invalid = true
-			s.Reasons = append(s.Reasons, fmt.Sprintf("only %d of %d epochs of stage %d could be used", len(batch.Epochs), n, stage+1))
-			return s, nil
-		}
-		s.Outcomes = Decide(c.Metrics, known, stages)
-		s.Verdict = s.overall()
-		if s.Verdict == stats.Regressed || s.Faults == 0 && !open(s.Outcomes) {
-			break
+	return t
+}
+
+// take adds a stage of which n epochs were wanted.
+func (t *trial) take(metrics []Metric, batch Batch, n int) {
+	t.Reasons = appendNew(appendNew(t.Reasons, batch.Lost...), batch.Faults...)
+	if t.Faults++; len(batch.Faults) == 0 {
+		t.Faults = 0
+	}
+	got := batch.usable()
+	t.epochs, t.Stages = append(t.epochs, batch.Epochs), append(t.Stages, got)
+	t.Outcomes = Decide(metrics, t.known, t.epochs)
+	t.Verdict = t.overall()
+	if t.Faults == 0 && float64(got) < usableMin*float64(n) && t.accused() == 0 {
+		t.Invalid, t.done = true, true
+		t.Reasons = append(t.Reasons, fmt.Sprintf("only %d of %d epochs of stage %d could be used", got, n, len(t.epochs)))
+	}
+	if t.Verdict == stats.Regressed || t.Faults == 0 && !open(t.Outcomes) {
+		t.done = true
+	}
+}
+
+// accused is how many counts say regressed: these hold on the busiest machine.
+func (s *Subject) accused() (n int) {
+	for i := range s.Outcomes {
+		if o := &s.Outcomes[i]; o.Metric.Counted && o.Alarms > 0 {
+			n++
 		}
 	}
-	return s, nil
+	return n
 }
 
 // overall is that of the metrics, and of the faults.

@@ -152,14 +152,23 @@ func TestGateAbstains(t *testing.T) {
 			w.shift[ServerCPU] = 0.1
 			c.Left = func() time.Duration { return -1 }
 		}, record.GateInconclusive, "no time for stage 2"},
-		"a machine unlike the learned": {func(*Config) {
-			w.shift[ServerCPU], w.sd = 0.5, map[string]float64{ServerCPU: 0.2, P50: 0.01, P99: 0.01}
+		"a machine unlike the learned": {func(c *Config) {
+			c.Measure = func(_ context.Context, _ string, _, n int) (Batch, error) {
+				out := w.epochs(n)
+				for i := range out { // every epoch is worse, half of them by a lot
+					out[i].Ratios[ServerCPU] = []float64{0.01, 0.2}[i%2]
+				}
+				return Batch{Epochs: out}, nil
+			}
 		}, record.GateInconclusive, "learned"},
 		"most epochs lost": {func(c *Config) {
 			c.Measure = func(context.Context, string, int, int) (Batch, error) {
 				return Batch{Epochs: w.epochs(3), Lost: []string{"the generator was late"}}, nil
 			}
 		}, record.GateInvalid, "only 3 of 12"},
+		"a busy machine, and nothing counted": {func(c *Config) {
+			c.Measure = func(_ context.Context, _ string, _, n int) (Batch, error) { return disturbed(w.epochs(n)), nil }
+		}, record.GateInvalid, "only 0 of 12"},
 		"a count went missing": {func(c *Config) {
 			c.Measure = func(_ context.Context, _ string, _, n int) (Batch, error) {
 				out := w.epochs(n)
@@ -171,13 +180,32 @@ func TestGateAbstains(t *testing.T) {
 		}, record.GateInconclusive, Allocs},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.shift, w.sd = map[string]float64{}, newWorld(0).sd
+			*w = *newWorld(13)
 			config := w.config(noise)
 			c.change(&config)
 			if _, verdict, reasons := run(t, config); verdict != c.want || !strings.Contains(strings.Join(reasons, " "), c.text) {
 				t.Errorf("%s: %v, want %s with %q", verdict, reasons, c.want, c.text)
 			}
 		})
+	}
+}
+
+// disturbed epochs have only their counts.
+func disturbed(epochs []Epoch) Batch {
+	for i := range epochs {
+		epochs[i].Ratios = nil
+	}
+	return Batch{Epochs: epochs, Lost: []string{"the generator was late"}}
+}
+
+// TestCountsOnABusyMachine: counts convict even where no ratio can be had.
+func TestCountsOnABusyMachine(t *testing.T) {
+	w := newWorld(12)
+	c := w.config(w.noise(60))
+	w.shift[Allocs] = 1
+	c.Measure = func(_ context.Context, _ string, _, n int) (Batch, error) { return disturbed(w.epochs(n)), nil }
+	if _, verdict, reasons := run(t, c); verdict != record.GateRegressed || !strings.Contains(reasons[0], "allocs is 1 allocs/req worse") {
+		t.Errorf("%s %v", verdict, reasons)
 	}
 }
 
@@ -213,6 +241,41 @@ func TestFaults(t *testing.T) {
 		if _, verdict, reasons := run(t, c); verdict != want {
 			t.Errorf("faults in %d stages: %s %v", until, verdict, reasons)
 		}
+	}
+}
+
+// TestInterrupted: half a stage decides nothing.
+func TestInterrupted(t *testing.T) {
+	w := newWorld(8)
+	c := w.config(w.noise(60))
+	ctx, cancel := context.WithCancel(t.Context())
+	c.Measure = func(context.Context, string, int, int) (Batch, error) {
+		cancel()
+		return Batch{Epochs: w.epochs(9)}, nil
+	}
+	if _, err := Run(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestStagesGoRound: every subject is screened before any is confirmed.
+func TestStagesGoRound(t *testing.T) {
+	w := newWorld(8)
+	n := w.noise(60)
+	other := n.Subjects[0]
+	other.Name = "u"
+	n.Subjects = append(n.Subjects, other)
+	c := w.config(n)
+	c.Subjects = []string{"s", "u"}
+	var order []string
+	c.Measure = func(_ context.Context, subject string, _, n int) (Batch, error) {
+		order = append(order, subject)
+		w.shift[Allocs] = map[string]float64{"s": 1}[subject]
+		return Batch{Epochs: w.epochs(n)}, nil
+	}
+	subjects, err := Run(t.Context(), c)
+	if err != nil || strings.Join(order, "") != "sus" || subjects[0].Verdict != stats.Regressed || subjects[1].Verdict != stats.Equivalent {
+		t.Errorf("%v, %v, %+v", err, order, subjects)
 	}
 }
 

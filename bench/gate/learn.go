@@ -3,6 +3,7 @@ package gate
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"lars/bench/stats"
 )
@@ -64,6 +65,20 @@ func (l *Learner) learn(m Metric) (Known, bool) {
 	return k, true
 }
 
+// Change is what epochs say of a metric: a relative change, positive being
+// worse, or for counted metrics a difference in their unit; 0 when they do not
+// have it.
+func (m Metric) Change(epochs []Epoch) float64 {
+	c := m.centre(epochs)
+	switch {
+	case math.IsNaN(c):
+		return 0
+	case m.Counted:
+		return c
+	}
+	return stats.Effect(c)
+}
+
 // centre is what a window of epochs says of a metric: a log ratio, or a
 // difference. NaN when it has none.
 func (m Metric) centre(epochs []Epoch) float64 {
@@ -110,7 +125,7 @@ func (r Rate) Bounds() (low, high float64) {
 // FalseAlarms is how often the whole gate confirms a regression of identical
 // programs.
 func (l *Learner) FalseAlarms(plan Plan, trials int) Rate {
-	return l.count(trials, plan, l.draw, func(out []Outcome) bool { return Overall(out) == stats.Regressed })
+	return l.count(trials, plan, l.draw, open, func(out []Outcome) bool { return Overall(out) == stats.Regressed })
 }
 
 // Power is how often the gate confirms a regression of a metric by a relative
@@ -130,7 +145,7 @@ func (l *Learner) Power(metric string, effect float64, plan Plan, trials int) Ra
 		}
 		return epochs
 	}
-	return l.count(trials, plan, draw, found(metric))
+	return l.find(metric, plan, draw, trials)
 }
 
 // Found is how often the gate confirms a regression of a metric when epochs are
@@ -146,29 +161,29 @@ func (l *Learner) Found(metric string, slowed []Epoch, plan Plan, trials int) Ra
 		}
 		return out
 	}
-	return l.count(trials, plan, draw, found(metric))
+	return l.find(metric, plan, draw, trials)
 }
 
-func found(metric string) func([]Outcome) bool {
-	return func(out []Outcome) bool {
-		for i := range out {
-			if out[i].Metric.Name == metric {
-				return out[i].Confirmed()
-			}
-		}
-		return false
+// find counts the gates that confirm a regression of one metric, whatever the
+// others say.
+func (l *Learner) find(metric string, plan Plan, draw func(int) []Epoch, trials int) Rate {
+	its := func(out []Outcome) *Outcome {
+		return &out[slices.IndexFunc(out, func(o Outcome) bool { return o.Metric.Name == metric })]
 	}
+	return l.count(trials, plan, draw,
+		func(out []Outcome) bool { return its(out).wants() },
+		func(out []Outcome) bool { return its(out).Confirmed() })
 }
 
-// count simulates the gate: it draws a stage when the stages before ask for it.
-func (l *Learner) count(trials int, plan Plan, draw func(n int) []Epoch, is func([]Outcome) bool) Rate {
+// count simulates the gate: it draws a stage while those before ask for more.
+func (l *Learner) count(trials int, plan Plan, draw func(n int) []Epoch, more, is func([]Outcome) bool) Rate {
 	r := Rate{Trials: trials}
 	for range trials {
 		var stages [][]Epoch
 		var out []Outcome
 		for _, n := range plan {
 			stages = append(stages, draw(n))
-			if out = Decide(l.metrics, l.known, stages); !open(out) {
+			if out = Decide(l.metrics, l.known, stages); !more(out) {
 				break
 			}
 		}

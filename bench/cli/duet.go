@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lars/bench/compare"
+	"lars/bench/gate"
+	"lars/bench/load"
+	"lars/bench/record"
+	"lars/bench/run"
+	"lars/internal/cli"
+	"lars/reactor/frame"
+)
+
+// duet is how the gate and the self-test measure an epoch. Both must do it in
+// the same way, or what was learned says nothing about what is gated.
+type duet struct {
+	flags    *cli.Flags
+	backends string
+	udp      bool
+	rate     float64
+	conns    int
+	payload  int
+	slices   int
+	slice    time.Duration
+	warmup   time.Duration
+	seed     uint64
+}
+
+// duetFlags adds the flags that say what is measured.
+func (d *duet) addFlags(f *cli.Flags) {
+	d.flags = f
+	f.StringVar(&d.backends, "backends", "epoll,std", "comma-separated `list` of backends to measure an echo server on")
+	f.BoolVar(&d.udp, "udp", false, "UDP instead of TCP")
+	f.Float64Var(&d.rate, "rate", 8000, "`requests` per second to each of the two programs")
+	f.IntVar(&d.conns, "conns", 16, "`number` of connections to each")
+	f.IntVar(&d.payload, "payload", 0, "`bytes` of content in a message; 0 is the original's 13")
+	f.IntVar(&d.slices, "slices", 16, "`number` of slices of an epoch")
+	f.DurationVar(&d.slice, "slice", 200*time.Millisecond, "`time` of a slice")
+	f.DurationVar(&d.warmup, "warmup", 500*time.Millisecond, "`time` of load before the slices of each epoch")
+}
+
+// check refuses what cannot be measured, before anything is built.
+func (d *duet) check(known []string) ([]string, error) {
+	subjects := strings.Split(d.backends, ",")
+	for _, s := range subjects {
+		if !slices.Contains(known, s) {
+			return nil, d.flags.Errorf("--backends: unknown backend %q. Known: %s", s, strings.Join(known, ", "))
+		}
+	}
+	if !(d.rate >= 100 && d.rate <= 1e6) || d.conns < 1 || d.slices < 8 || d.slice < 50*time.Millisecond || d.warmup < 0 {
+		return nil, d.flags.Errorf("choose --rate 100 to 1000000, --conns 1 or more, --slices 8 or more, --slice 50ms or more, --warmup 0 or more")
+	}
+	if _, err := load.NewEcho(d.payload); err != nil {
+		return nil, d.flags.Errorf("--payload: %v", err)
+	}
+	return subjects, nil
+}
+
+func (d *duet) network() string {
+	if d.udp {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// settings name how epochs are measured: noise that was learned with others is
+// of no use.
+func (d *duet) settings() string {
+	return fmt.Sprintf("request duet, echo over %s, payload %d, %g/s to each on %d connections, %d slices of %v after %v",
+		d.network(), d.payload, d.rate, d.conns, d.slices, d.slice, d.warmup)
+}
+
+// epochTime is about what one epoch takes, with the starts of its servers.
+func (d *duet) epochTime() time.Duration {
+	return d.warmup + time.Duration(d.slices)*d.slice + 700*time.Millisecond
+}
+
+// target is an echo server of a binary.
+func (d *duet) target(name, binary, backend, inject string) (run.Target, error) {
+	echo, err := load.NewEcho(d.payload)
+	if err != nil {
+		return run.Target{}, err
+	}
+	size, _ := echo.FrameBytesMax()
+	t := run.Target{Name: name, Backend: backend, Workload: echo, Command: []string{
+		binary, "serve", "echo", "--backend", backend, "--listen", "127.0.0.1:0", "--loops", "1",
+		"--body-max", strconv.Itoa(max(size-frame.HeadBytes, frame.BodyBytesDefault)),
+	}}
+	if d.udp {
+		t.Command = append(t.Command, "--udp")
+	}
+	if inject != "" {
+		t.Command = append(t.Command, "--inject", inject)
+	}
+	return t, nil
+}
+
+// measure runs epochs of two targets. Every call takes another part of the
+// arrivals' random numbers.
+func (d *duet) measure(ctx context.Context, a, b run.Target, epochs int, observe func(compare.Progress)) (gate.Batch, error) {
+	d.seed += 1 << 16
+	r, err := compare.Run(ctx, compare.Config{
+		A: a, B: b, Name: "echo", Design: record.DesignRequestDuet,
+		Load:   load.Config{Network: d.network(), Conns: d.conns, Rate: d.rate, Seed: d.seed, Workload: a.Workload},
+		Epochs: epochs, Slices: d.slices, Slice: d.slice, Warmup: d.warmup,
+		Enough:  func([]record.Epoch) bool { return false }, // any number of epochs will do: the gate judges
+		Observe: observe,
+	})
+	if err != nil {
+		return gate.Batch{}, err
+	}
+	return batchOf(r), nil
+}
+
+// batchOf keeps of a comparison what the gate stands on.
+func batchOf(r *compare.Result) gate.Batch {
+	var out gate.Batch
+	metrics := compare.Metrics(record.DesignRequestDuet)
+	for i := range r.Comparison.Epochs {
+		e := &r.Comparison.Epochs[i]
+		switch faults := r.Epochs[i].Faults; {
+		case faults[0] == "" && faults[1] != "":
+			out.Faults = append(out.Faults, faults[1])
+			continue
+		case faults[0] != "":
+			out.Lost = append(out.Lost, e.Invalid)
+			continue
+		case e.Invalid != "":
+			out.Lost = append(out.Lost, e.Invalid) // its counts hold all the same
+		}
+		got := gate.Epoch{Ratios: map[string]float64{}, A: map[string]float64{}, B: map[string]float64{}}
+		for _, m := range gate.Metrics() {
+			if m.Counted {
+				keep(got.A, e.A, m.Name)
+				keep(got.B, e.B, m.Name)
+			} else if at := slices.IndexFunc(metrics, func(c compare.Metric) bool { return c.Name == m.Name }); at >= 0 {
+				if log, ok := metrics[at].LogRatio(e); ok {
+					got.Ratios[m.Name] = log
+				}
+			}
+		}
+		out.Epochs = append(out.Epochs, got)
+	}
+	return out
+}
+
+func keep(to, from map[string]float64, name string) {
+	if v, ok := from[name]; ok {
+		to[name] = v
+	}
+}
