@@ -10,7 +10,7 @@ bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare capacity baselines up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare gate selftest capacity baselines up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -67,6 +67,12 @@ capacity: build ## the highest rate under an objective: make capacity SLO=p99:5m
 
 baselines: build ## measure every scenario on every backend and keep the results: make baselines MINUTES=10 (on a quiet machine)
 	@scripts/baselines.sh $(or $(MINUTES),10) $(SCENARIOS)
+
+gate: build ## is this a regression? make gate BASE=main; GATE_FLAGS takes any flag
+	@$(LARS) bench gate $(if $(BASE),--base $(BASE)) $(GATE_FLAGS)
+
+selftest: build ## learn the noise of this machine: make selftest SELFTEST_FLAGS="--for 12m"
+	@$(LARS) bench selftest $(SELFTEST_FLAGS)
 
 up: build ## the whole system on this machine: make up BACKEND=epoll; UP_FLAGS takes any flag
 	@$(LARS) up --backend $(BACKEND) $(UP_FLAGS)
