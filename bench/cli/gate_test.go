@@ -43,7 +43,7 @@ func TestInjectedCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(batch.Epochs) != 3 || len(batch.Faults) > 0 {
+		if len(batch.Epochs) < 3 || len(batch.Faults) > 0 {
 			t.Fatalf("%+v", batch)
 		}
 		for _, o := range gate.Decide(gate.Metrics(), known, [][]gate.Epoch{batch.Epochs}) {
