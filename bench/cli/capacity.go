@@ -19,9 +19,9 @@ import (
 // sweep is "lars bench capacity".
 type sweep struct {
 	*options
-	slo      capacity.SLO
-	text     string // of the objective
-	from, to float64
+	slo       capacity.SLO
+	objective string // as it was given
+	from, to  float64
 }
 
 // rateFrom is the lowest rate of a search, unless the objective needs more.
@@ -41,7 +41,7 @@ func newSweep(c *command) *sweep {
 		"lars bench capacity --slo p99:5ms --backend epoll", "lars bench capacity --slo p99.9:20ms --backend all --conns 1000",
 		"lars bench capacity --slo p50:500us --backend epoll,std --duration 500ms", "lars bench capacity --slo p99:5ms --workload gethost")
 	f := s.flags
-	f.StringVar(&s.text, "slo", "p99:5ms", "`objective`: a percentile and the longest response, such as p99.9:800us")
+	f.StringVar(&s.objective, "slo", "p99:5ms", "`objective`: a percentile and the longest response, such as p99.9:800us")
 	f.StringVar(&s.backends, "backend", "epoll", "comma-separated `list` of "+c.known()+"; or all")
 	f.Float64Var(&s.from, "from", 0, fmt.Sprintf("lowest `rate` to try, requests a second (%d, or what the percentile needs)", rateFrom))
 	f.Float64Var(&s.to, "to", 1e6, "highest `rate` to try")
@@ -68,7 +68,7 @@ func (s *sweep) run(ctx context.Context, stdout, stderr io.Writer, args []string
 	if err := s.checkOut(); err != nil {
 		return err
 	}
-	show := newProgress(stderr)
+	show := newLive(stderr, s.live())
 	config.Observe = show.update
 	show.say("preparing: each server is started and asked once")
 	plan, err := run.Prepare(ctx, config)
@@ -76,7 +76,7 @@ func (s *sweep) run(ctx context.Context, stdout, stderr io.Writer, args []string
 	if err != nil {
 		return s.command.refused(ctx, err)
 	}
-	if !s.json {
+	if s.text() {
 		printHead(stdout, plan)
 	}
 	bundle, err := s.search(ctx, plan, config, show, args)
@@ -89,7 +89,7 @@ func (s *sweep) run(ctx context.Context, stdout, stderr io.Writer, args []string
 
 // check finds everything that makes the search impossible before it starts.
 func (s *sweep) check() (err error) {
-	if s.slo, err = capacity.ParseSLO(s.text); err != nil {
+	if s.slo, err = capacity.ParseSLO(s.objective); err != nil {
 		return s.flags.Errorf("--slo: %v", err)
 	}
 	if s.duration <= 0 {
@@ -121,7 +121,7 @@ func (s *sweep) check() (err error) {
 }
 
 // search leads all searches; what it could not finish is said in the result.
-func (s *sweep) search(ctx context.Context, plan *run.Plan, config run.Config, show *progress, args []string) (*record.Bundle, error) {
+func (s *sweep) search(ctx context.Context, plan *run.Plan, config run.Config, show *live, args []string) (*record.Bundle, error) {
 	session, err := plan.Open(ctx)
 	if err != nil {
 		return nil, err
@@ -162,12 +162,8 @@ func lowEnd(s *record.Sweep) []record.Metric {
 }
 
 func (s *sweep) tell(stdout, stderr io.Writer, b *record.Bundle) error {
-	if s.json {
-		if err := printJSON(stdout, &b.Run); err != nil {
-			return err
-		}
-	} else {
-		printSweeps(stdout, &b.Run)
+	if err := s.print(stdout, &b.Run, printSweeps, sweepsMarkdown); err != nil {
+		return err
 	}
 	if err := s.write(stdout, stderr, b); err != nil {
 		return err
@@ -190,7 +186,7 @@ func printSweeps(w io.Writer, r *record.Run) {
 	}
 	for _, a := range r.Arms {
 		if a.Sweep != nil && len(a.Sweep.Points) > 0 {
-			fmt.Fprint(w, "\n"+curve(&a))
+			fmt.Fprint(w, "\n"+curve(&a).String())
 		}
 	}
 	if standIns := standInLines(r); standIns != "" {
@@ -215,7 +211,7 @@ func bracket(s *record.Sweep) string {
 }
 
 // curve is the table of rate against latency, from below and from above.
-func curve(a *record.Arm) string {
+func curve(a *record.Arm) *grid {
 	g := &grid{}
 	g.add(a.Name, "", "offered", "achieved", "met", "p50", "p99", "p99.9")
 	for _, p := range a.Sweep.Points {
@@ -226,7 +222,7 @@ func curve(a *record.Arm) string {
 		g.add(from, "", thousands(p.Rate), fmt.Sprintf("%.1f %%", 100*p.Achieved/p.Rate), fmt.Sprintf("%d of %d", p.Passed, p.Windows),
 			latencyCell(p.P50NS), latencyCell(p.P99NS), latencyCell(p.P999NS))
 	}
-	return g.String()
+	return g
 }
 
 func latencyCell(ns int64) string {

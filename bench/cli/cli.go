@@ -50,6 +50,7 @@ func Commands(backends []Backend) cli.Table {
 			"lars bench all --repeat 7",
 			"lars bench all --workload gethost",
 			"lars bench compare --a epoll --b netpoll",
+			"lars bench all --markdown",
 			"lars bench capacity --slo p99:5ms --backend epoll",
 		},
 	}
@@ -84,7 +85,7 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 	if err != nil {
 		return err
 	}
-	show := newProgress(stderr)
+	show := newLive(stderr, o.live())
 	config.Observe = show.update
 	show.say("preparing: each server is started and asked once")
 	plan, err := run.Prepare(ctx, config)
@@ -93,7 +94,7 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 		return c.refused(ctx, err)
 	}
 	plan.Notes = append(plan.Notes, workers...)
-	if !o.json {
+	if o.text() {
 		printHead(stdout, plan)
 	}
 	result, err := plan.Run(ctx)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		serve(os.Args[2:])
 		return
 	}
-	if len(os.Args) > 2 && os.Args[1] == "worker" {
+	if len(os.Args) > 2 && (os.Args[1] == "worker" || os.Args[1] == "run") {
 		os.Exit(cli.Main(Commands(backends()).Run, os.Stdout, os.Stderr, os.Args[1:]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == "bench" {
@@ -246,6 +246,7 @@ func TestRefusals(t *testing.T) {
 		{"all --backends alpha,nope", "unknown backend"},
 		{"all --backends alpha,alpha", "two servers are named"},
 		{"all --backends alpha --baseline beta", "not among the servers"},
+		{"run --backend alpha --json --markdown", "exclude each other"},
 		{"run --backend alpha --workers 127.0.0.1:1", "does lars bench worker --listen run there?"},
 		{"run --workers 127.0.0.1:1 --workers-listen 127.0.0.1:0", "exclude each other"},
 		{"run --workers-listen 127.0.0.1:0", "choose 1 to 256"},

@@ -27,7 +27,6 @@ type pair struct {
 	design         string
 	epochs, slices int
 	slice          time.Duration
-	markdown       bool
 	built          []refs.Binary
 }
 
@@ -61,7 +60,6 @@ func newPair(c *command) *pair {
 	f.DurationVar(&p.warmup, "warmup", compare.WarmupDefault, "`time` of load before the slices of an epoch")
 	f.Float64Var(&p.rate, "rate", 0, "open loop: `requests` per second to each (a fifth of what the slower one can do)")
 	f.BoolVar(&p.syscalls, "syscalls", false, "also count system calls by kind, with perf or strace, after the epochs")
-	f.BoolVar(&p.markdown, "markdown", false, "print the result as Markdown")
 	p.loadFlags()
 	f.Lookup("conns").DefValue, p.conns = "50", 50
 	p.placeFlags()
@@ -72,7 +70,7 @@ func (p *pair) run(ctx context.Context, stdout, stderr io.Writer, args []string)
 	if done, err := p.flags.Parse(stdout, args); done || err != nil {
 		return err
 	}
-	show := newProgress(stderr)
+	show := newLive(stderr, p.live())
 	defer show.clear()
 	config, err := p.config(ctx, show)
 	defer p.close()
@@ -83,7 +81,7 @@ func (p *pair) run(ctx context.Context, stdout, stderr io.Writer, args []string)
 	if err := p.checkOut(); err != nil {
 		return err
 	}
-	config.Observe = func(at compare.Progress) { show.say(pairProgress(at)) }
+	config.Observe = func(at compare.Progress) { pairProgress(show, at) }
 	result, err := compare.Run(ctx, config)
 	show.clear()
 	if err != nil {
@@ -112,16 +110,24 @@ func (p *pair) close() {
 	p.options.close()
 }
 
-func pairProgress(at compare.Progress) string {
-	what := fmt.Sprintf("epoch %d of %d", at.Epoch+1, at.Epochs)
-	if at.Doing != "" {
-		what = at.Doing
+// pairProgress shows an epoch as the live view shows a round, and everything
+// else as a line.
+func pairProgress(show *live, at compare.Progress) {
+	where := run.Progress{Round: at.Epoch, Rounds: at.Epochs, Elapsed: at.Elapsed, Expected: at.Expected, Phase: load.Measured}
+	switch {
+	case at.Doing != "":
+		where.Extra = at.Doing
+		show.say(headLine(where, ""))
+	case at.Slice == nil: // an epoch begins; its first slice says more
+	default:
+		s := at.Slice
+		where.Target, where.Intervals, where.Rate, where.P50, where.P99, where.Errors = s.Arm, s.Slices, s.Rate, s.P50, s.P99, s.Errors
+		show.update(where)
 	}
-	return fmt.Sprintf("%4.0fs of ~%.0fs  %s", at.Elapsed.Seconds(), at.Expected.Seconds(), what)
 }
 
 // config turns the flags into a comparison; it builds commits.
-func (p *pair) config(ctx context.Context, show *progress) (compare.Config, error) {
+func (p *pair) config(ctx context.Context, show *live) (compare.Config, error) {
 	var c compare.Config
 	if err := p.check(); err != nil {
 		return c, err
@@ -214,7 +220,7 @@ func (p *pair) arm(ctx context.Context, side, name, bin string) (run.Target, err
 }
 
 // commit builds one side of a comparison of commits.
-func (p *pair) commit(ctx context.Context, side, ref string, show *progress) (run.Target, error) {
+func (p *pair) commit(ctx context.Context, side, ref string, show *live) (run.Target, error) {
 	t, err := p.target(ctx, p.backend)
 	if err != nil {
 		return t, err
@@ -231,18 +237,10 @@ func (p *pair) commit(ctx context.Context, side, ref string, show *progress) (ru
 
 func (p *pair) tell(stdout, stderr io.Writer, b *record.Bundle) error {
 	p.describeCommits(&b.Run)
-	switch {
-	case p.json:
-		if err := printJSON(stdout, &b.Run); err != nil {
-			return err
-		}
-	case p.markdown:
-		fmt.Fprint(stdout, pairMarkdown(&b.Run))
-	default:
-		fmt.Fprint(stdout, pairText(&b.Run))
-	}
-	if p.json || p.markdown {
-		stdout = stderr // what is printed there is for programs
+	text := func(w io.Writer, r *record.Run) { fmt.Fprint(w, pairText(r)) }
+	markdown := func(w io.Writer, r *record.Run) { fmt.Fprint(w, pairMarkdown(r)) }
+	if err := p.print(stdout, &b.Run, text, markdown); err != nil {
+		return err
 	}
 	if err := p.write(stdout, stderr, b); err != nil {
 		return err

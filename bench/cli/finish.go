@@ -26,17 +26,32 @@ func (c *command) finish(stdout, stderr io.Writer, o *options, result *run.Resul
 		Command:  append(strings.Fields(c.name), args...),
 		Baseline: o.baseline,
 	})
-	if o.json {
-		if err := printJSON(stdout, &bundle.Run); err != nil {
-			return err
-		}
-	} else {
-		printResult(stdout, &bundle.Run)
+	if err := o.print(stdout, &bundle.Run, printResult, resultMarkdown); err != nil {
+		return err
 	}
 	if err := o.write(stdout, stderr, bundle); err != nil {
 		return err
 	}
 	return exitFor(result.Verdict())
+}
+
+// text says whether the output is for a person at a terminal.
+func (o *options) text() bool { return !o.json && !o.markdown }
+
+// live says whether the run may be shown while it goes on.
+func (o *options) live() bool { return !o.json && !o.noLive }
+
+// print writes the result in the form that was asked for.
+func (o *options) print(w io.Writer, r *record.Run, text, markdown func(io.Writer, *record.Run)) error {
+	switch {
+	case o.json:
+		return printJSON(w, r)
+	case o.markdown:
+		markdown(w, r)
+	default:
+		text(w, r)
+	}
+	return nil
 }
 
 func printJSON(w io.Writer, r *record.Run) error {
@@ -61,7 +76,7 @@ func (o *options) write(stdout, stderr io.Writer, b *record.Bundle) error {
 		return fmt.Errorf("the result could not be written: %w", err)
 	}
 	where := stdout
-	if o.json {
+	if !o.text() {
 		where = stderr
 	}
 	fmt.Fprintf(where, "\nfiles: %s\n", dir)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,11 @@ type grid struct {
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
+
+// has tells whether a cell is exactly text.
+func (g *grid) has(text string) bool {
+	return slices.ContainsFunc(g.rows, func(row []string) bool { return slices.Contains(row, text) })
+}
 
 // String lays the grid out. A row of one cell is a heading and takes no part in
 // the widths.

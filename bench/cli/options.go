@@ -43,7 +43,7 @@ type options struct {
 	idle                      int
 	syscalls                  bool
 	out, archive              string
-	json                      bool
+	json, markdown, noLive    bool
 }
 
 // close ends what config has begun.
@@ -127,6 +127,8 @@ func (o *options) placeFlags() {
 	f.StringVar(&o.out, "out", "", "`directory` for the result files (out/ID); \"none\" writes none")
 	f.StringVar(&o.archive, "archive", "", "`directory` of results that are kept, such as results: a compact folder YYYY/MM/ID in it, instead of --out")
 	f.BoolVar(&o.json, "json", false, "print run.json instead of the table")
+	f.BoolVar(&o.markdown, "markdown", false, "print Markdown, for a comment or a README")
+	f.BoolVar(&o.noLive, "no-live", false, "show nothing while it runs; otherwise a terminal shows rates and percentiles")
 }
 
 func (o *options) pick(run, all time.Duration) time.Duration {
@@ -153,6 +155,9 @@ func (o *options) config(ctx context.Context, stderr io.Writer) (run.Config, err
 	c := run.Config{Loops: o.loops, Workers: o.threads, Rounds: o.repeat, Idle: o.idle, Calls: o.syscalls}
 	if o.loops < 1 || o.threads < 1 || o.repeat < 1 {
 		return c, o.flags.Errorf("--loops, --generator-loops and --repeat are 1 or more")
+	}
+	if o.json && o.markdown {
+		return c, o.flags.Errorf("--json and --markdown exclude each other")
 	}
 	if err := o.chooseKind(); err != nil {
 		return c, err

@@ -18,7 +18,7 @@ var ratiosShown = []struct{ label, metric string }{
 
 // ratioTables compares each arm with the baseline, and with the bare echo that
 // stands beside it. Nothing when there is neither.
-func ratioTables(r *record.Run) string {
+func ratioTables(r *record.Run) []table {
 	base := r.Arm(r.Design.Baseline)
 	var others, echoes []beside
 	for i := range r.Arms {
@@ -33,12 +33,12 @@ func ratioTables(r *record.Run) string {
 			echoes = append(echoes, beside{a, bare})
 		}
 	}
-	var out string
+	var out []table
 	if len(others) > 0 {
-		out += "\n" + ratioTable(r, "times "+r.Design.Baseline, others)
+		out = append(out, ratioTable(r, "times "+r.Design.Baseline, others))
 	}
 	if len(echoes) > 0 {
-		out += "\n" + ratioTable(r, "times its own echo", echoes)
+		out = append(out, ratioTable(r, "times its own echo", echoes))
 	}
 	return out
 }
@@ -57,7 +57,7 @@ func (b beside) ratio(metric string) *record.Ratio {
 	return nil
 }
 
-func ratioTable(r *record.Run, title string, pairs []beside) string {
+func ratioTable(r *record.Run, title string, pairs []beside) table {
 	g := &grid{}
 	head := []string{title, ""}
 	for _, q := range ratiosShown {
@@ -80,7 +80,7 @@ func ratioTable(r *record.Run, title string, pairs []beside) string {
 	} else {
 		note += "; too few for an interval (6 are needed)"
 	}
-	return g.String() + note + "\n"
+	return table{g, note + "\n"}
 }
 
 func ratioCell(q *record.Ratio) (text string, interval bool) {

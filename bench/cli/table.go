@@ -25,9 +25,11 @@ func printHead(w io.Writer, p *run.Plan) {
 
 // printResult prints the tables and the verdict of a run.
 func printResult(w io.Writer, r *record.Run) {
-	fmt.Fprint(w, figuresTable(r))
-	if len(r.Arms) > 1 {
-		fmt.Fprint(w, ratioTables(r))
+	for i, t := range tables(r) {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprint(w, t.grid.String()+t.notes)
 	}
 	if standIns := standInLines(r); standIns != "" {
 		fmt.Fprint(w, "\n"+standIns)
@@ -75,10 +77,25 @@ var rowsShown = []row{
 	{"send lag p99", run.MetricSendLag, timeUnits},
 }
 
+// table is a grid with the remarks below it, a line each.
+type table struct {
+	grid  *grid
+	notes string
+}
+
+// tables are the figures, and the ratios where there are any.
+func tables(r *record.Run) []table {
+	out := []table{figuresTable(r)}
+	if len(r.Arms) > 1 {
+		out = append(out, ratioTables(r)...)
+	}
+	return out
+}
+
 // figuresTable has a column for each arm. With several rounds figures are
 // medians, and a single arm shows its spread.
-func figuresTable(r *record.Run) string {
-	g := &grid{}
+func figuresTable(r *record.Run) table {
+	g, notes := &grid{}, ""
 	head := []string{"", ""}
 	for _, a := range r.Arms {
 		head = append(head, a.Name)
@@ -96,18 +113,17 @@ func figuresTable(r *record.Run) string {
 	addExtras(g, r)
 	g.add(append([]string{"connections", ""}, perArm(r, func(record.Arm) string { return thousands(float64(r.Scenario.Conns)) })...)...)
 	g.add(append([]string{"errors", ""}, perArm(r, func(a record.Arm) string { return thousands(float64(a.Errors())) })...)...)
-	text := g.String()
 	if r.Design.Rounds > 1 {
-		text += fmt.Sprintf("medians of %d rounds", r.Design.Rounds)
+		notes += fmt.Sprintf("medians of %d rounds", r.Design.Rounds)
 		if spread {
-			text += "; ± is the median deviation from it"
+			notes += "; ± is the median deviation from it"
 		}
-		text += "\n"
+		notes += "\n"
 	}
-	if strings.Contains(text, notThere) {
-		text += notThere + " is not known, or fewer than ten requests were slower than that percentile\n"
+	if g.has(notThere) {
+		notes += notThere + " is not known, or fewer than ten requests were slower than that percentile\n"
 	}
-	return text
+	return table{g, notes}
 }
 
 func perArm(r *record.Run, f func(record.Arm) string) []string {

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"lars/bench/load"
 	"lars/bench/record"
 	"lars/bench/run"
 )
@@ -42,9 +41,10 @@ func compared() *record.Run {
 	some := func(v float64) *record.Ratio { return near(v, v*0.97, v*1.02) }
 	r := &record.Run{
 		Status: "invalid", Reasons: []record.Reason{{Status: "invalid", Text: "netpoll: 3 replies had the wrong content (2 of 7 rounds)"}, {Status: "degraded", Text: "other processes used 0.30 processors"}},
-		Scenario: record.Scenario{Conns: 1000},
-		Design:   record.Design{Rounds: 7, Baseline: "floor", Confidence: 0.95},
-		Arms:     []record.Arm{arm("floor", 1, none), arm("epoll", 1.06, some), arm("netpoll", 1.42, some)},
+		Scenario: record.Scenario{Name: "echo", Network: "tcp", Mode: "closed", Depth: 1, Conns: 1000, RequestBytes: 28, Seed: 1, DurationNS: 2e9},
+		Machine:  record.Machine{OS: "linux", Arch: "amd64", CPUs: 2, CPU: "AMD EPYC", Kernel: "6.18"}, Tool: record.Tool{Commit: "0123456789ab"},
+		Design: record.Design{Rounds: 7, Baseline: "floor", Confidence: 0.95},
+		Arms:   []record.Arm{arm("floor", 1, none), arm("epoll", 1.06, some), arm("netpoll", 1.42, some)},
 	}
 	r.Arms[2].StandIns = []string{"UDP by std", "dial by std"}
 	r.Arms[2].Rounds[0].Counts["wrong"] = 1234
@@ -68,22 +68,29 @@ func TestGolden(t *testing.T) {
 	}
 	for name, r := range map[string]*record.Run{"compare": compared(), "single": single, "slow": slow} {
 		t.Run(name, func(t *testing.T) {
-			file := "testdata/" + name + ".txt"
-			var out bytes.Buffer
-			printResult(&out, r)
-			if *rewrite {
-				if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if out.String() != string(want) {
-				t.Errorf("got\n%s\nwant\n%s\nif it is better, run go test ./bench/cli -rewrite", out.String(), want)
-			}
+			var text, markdown bytes.Buffer
+			printResult(&text, r)
+			resultMarkdown(&markdown, r)
+			golden(t, "testdata/"+name+".txt", text)
+			golden(t, "testdata/"+name+".md", markdown)
 		})
+	}
+}
+
+// golden compares out with a file.
+func golden(t *testing.T, file string, out bytes.Buffer) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != string(want) {
+		t.Errorf("got\n%s\nwant\n%s\nif it is better, run go test ./bench/cli -rewrite", out.String(), want)
 	}
 }
 
@@ -111,34 +118,5 @@ func TestFormats(t *testing.T) {
 		if got := short(d); got != want {
 			t.Errorf("short(%d) = %s, want %s", d, got, want)
 		}
-	}
-}
-
-func TestProgressLine(t *testing.T) {
-	now := run.Progress{
-		Target: "epoll", Round: 1, Rounds: 7, Phase: load.Measured, Elapsed: 12 * time.Second, Expected: 35 * time.Second,
-		Rate: 101234, P50: 812 * time.Microsecond, P99: 1240 * time.Microsecond, Errors: 3,
-	}
-	if got, want := progressLine(now), "  12s of ~35s  epoll 2/7  101,234 req/s  p50 812µs  p99 1.24ms  errors 3"; got != want {
-		t.Errorf("got %q\nwant %q", got, want)
-	}
-	now.Extra = "memory of idle connections"
-	if got, want := progressLine(now), "  12s of ~35s  epoll  memory of idle connections"; got != want {
-		t.Errorf("got %q\nwant %q", got, want)
-	}
-	var out bytes.Buffer
-	p := newProgress(&out)
-	p.update(now)
-	p.say("x")
-	p.clear()
-	if out.Len() != 0 {
-		t.Errorf("something that is no terminal got %q", out.String())
-	}
-	p = &progress{w: &out}
-	p.draw("longer line")
-	p.draw("short")
-	p.clear()
-	if want := "\rlonger line\rshort      \r     \r"; out.String() != want {
-		t.Errorf("drew %q, want %q", out.String(), want)
 	}
 }

@@ -84,6 +84,16 @@ type Progress struct {
 	Doing         string // when it is not an epoch
 	Elapsed       time.Duration
 	Expected      time.Duration
+	Slice         *SliceProgress // after each slice of an arm
+}
+
+// SliceProgress is what an arm did in the slice that has just ended.
+type SliceProgress struct {
+	Arm      string
+	Slices   int     // of this arm in the epoch so far, warm-up included
+	Rate     float64 // answered per second
+	P50, P99 time.Duration
+	Errors   uint64 // in the slice
 }
 
 // Result is a comparison with everything that it stands on.
@@ -129,7 +139,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	r := &runner{config: c, result: &Result{Started: time.Now()}}
-	r.observe("starting each server once")
+	r.observe("starting each server once", nil)
 	plan, err := run.Prepare(ctx, r.plan())
 	if err != nil {
 		return nil, err
@@ -175,12 +185,12 @@ func (r *runner) take(plan *run.Plan) {
 	r.rng = rand.New(rand.NewPCG(r.config.Load.Seed, orderStream))
 }
 
-func (r *runner) observe(doing string) {
+func (r *runner) observe(doing string, slice *SliceProgress) {
 	if r.config.Observe == nil {
 		return
 	}
 	r.config.Observe(Progress{
-		Epoch: len(r.result.Epochs), Epochs: r.config.Epochs, Doing: doing,
+		Epoch: len(r.result.Epochs), Epochs: r.config.Epochs, Doing: doing, Slice: slice,
 		Elapsed: time.Since(r.result.Started), Expected: r.config.Expected(),
 	})
 }
@@ -210,7 +220,7 @@ func (r *runner) epochs(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		r.observe("")
+		r.observe("", nil)
 		epoch, more, err := r.epoch(ctx, i)
 		if ctx.Err() != nil {
 			return nil // half an epoch is none
@@ -238,7 +248,7 @@ func (r *runner) calls(ctx context.Context) error {
 		if !r.config.Calls || ctx.Err() != nil || len(r.result.Epochs) == 0 {
 			return nil
 		}
-		r.observe("counting system calls of " + r.target(i).Name)
+		r.observe("counting system calls of "+r.target(i).Name, nil)
 		got, err := r.prepared.CountCalls(ctx, i, callNames[:]...)
 		if err != nil {
 			if ctx.Err() == nil {

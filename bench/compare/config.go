@@ -146,7 +146,7 @@ func roundDown(v float64) float64 {
 func (r *runner) look(ctx context.Context) (float64, error) {
 	lowest := math.Inf(1)
 	for arm := range 2 {
-		r.observe("looking what " + r.target(arm).Name + " can do")
+		r.observe("looking what "+r.target(arm).Name+" can do", nil)
 		best, err := r.lookAt(ctx, arm)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", r.target(arm).Name, err)

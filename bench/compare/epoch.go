@@ -227,6 +227,11 @@ func (t *trial) keep(arm int, offset time.Duration, v *load.Interval, c *load.Co
 	}
 	r := &t.more.Rounds[arm]
 	r.Intervals = append(r.Intervals, kept)
+	if d := (v.End - v.Start).Seconds(); d > 0 && v.Phase != load.Draining {
+		t.observe("", &SliceProgress{
+			Arm: t.target(arm).Name, Slices: len(r.Intervals), Rate: float64(c.Completed) / d, P50: kept.P50, P99: kept.P99, Errors: c.Errors() + c.TimedOut,
+		})
+	}
 }
 
 // abbaWarmupShare of a slice is load before it that is not measured: the

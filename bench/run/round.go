@@ -187,6 +187,7 @@ func (m *meter) interval(in *load.Interval) {
 	kept.P50 = atShare(kept.Response, in.Response.Count(), 0.50)
 	kept.P99 = atShare(kept.Response, in.Response.Count(), 0.99)
 	m.round.Intervals = append(m.round.Intervals, kept)
+	m.last.Intervals++
 	m.last.Phase, m.last.P50, m.last.P99 = kept.Phase, kept.P50, kept.P99
 	if d := (in.End - in.Start).Seconds(); d > 0 {
 		m.last.Rate = float64(in.Completed) / d

@@ -91,13 +91,14 @@ const (
 
 // Progress is where a run is, for people who wait for it.
 type Progress struct {
-	Target   string
-	Round    int // from 0
-	Rounds   int
-	Extra    string // what is done after the rounds, empty in them
-	Phase    load.Phase
-	Elapsed  time.Duration // of the whole run
-	Expected time.Duration // of the whole run, as planned
+	Target    string
+	Round     int // from 0
+	Rounds    int
+	Extra     string // what is done after the rounds, empty in them
+	Phase     load.Phase
+	Elapsed   time.Duration // of the whole run
+	Expected  time.Duration // of the whole run, as planned
+	Intervals int           // of this round so far
 	// These are of the last interval.
 	Rate     float64 // answered per second
 	P50, P99 time.Duration
