@@ -93,7 +93,7 @@ type SliceProgress struct {
 	Slices   int     // of this arm in the epoch so far, warm-up included
 	Rate     float64 // answered per second
 	P50, P99 time.Duration
-	Errors   uint64 // in the slice
+	Errors   uint64 // of this arm in the epoch so far
 }
 
 // Result is a comparison with everything that it stands on.

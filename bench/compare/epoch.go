@@ -25,6 +25,7 @@ type trial struct {
 	after   [2]reading
 	self    uint64 // switches of this process before
 	results []*load.Result
+	errors  [2]uint64 // so far
 }
 
 // epoch measures both servers once, in fresh processes. Its error is about what
@@ -227,9 +228,10 @@ func (t *trial) keep(arm int, offset time.Duration, v *load.Interval, c *load.Co
 	}
 	r := &t.more.Rounds[arm]
 	r.Intervals = append(r.Intervals, kept)
+	t.errors[arm] += c.Errors() + c.TimedOut
 	if d := (v.End - v.Start).Seconds(); d > 0 && v.Phase != load.Draining {
 		t.observe("", &SliceProgress{
-			Arm: t.target(arm).Name, Slices: len(r.Intervals), Rate: float64(c.Completed) / d, P50: kept.P50, P99: kept.P99, Errors: c.Errors() + c.TimedOut,
+			Arm: t.target(arm).Name, Slices: len(r.Intervals), Rate: float64(c.Completed) / d, P50: kept.P50, P99: kept.P99, Errors: t.errors[arm],
 		})
 	}
 }
