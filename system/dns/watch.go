@@ -40,6 +40,7 @@ type watcher struct {
 	awaySince time.Time // zero while the store answers
 	awayLog   service.Limiter
 	trimLog   service.Limiter
+	clock     service.Steady // to trim by
 }
 
 func newWatcher(s *Service, st Store) *watcher {
@@ -50,12 +51,14 @@ func newWatcher(s *Service, st Store) *watcher {
 		},
 		awayLog: service.Limiter{Every: awayLogEvery},
 		trimLog: service.Limiter{Every: trimEvery},
+		clock:   service.Steady{For: trimEvery},
 	}
 }
 
 func (w *watcher) start() {
 	w.loop.Post(func() {
 		w.trimmed = w.loop.Now() // not at once, when many start together
+		w.clock.Ok(w.s.cfg.Wall(), w.trimmed)
 		w.look()
 	})
 }
@@ -219,8 +222,8 @@ func (w *watcher) logAway(now time.Time, pause time.Duration, err error) {
 	w.log.Warn("dns: store away, serving the last routes", "age", age.Round(time.Millisecond), "retry_in", pause, "err", err)
 }
 
-// trim deletes what is too old in the change log, when that is due, and then
-// goes on. Several dns may do it at the same time.
+// trim deletes what is too old in the change log, when that is due and the clock
+// has not just stepped, and then goes on. Several dns may do it at the same time.
 func (w *watcher) trim(goOn func()) {
 	if w.loop.Now()-w.trimmed < trimEvery || !w.awaySince.IsZero() {
 		goOn()
@@ -228,6 +231,10 @@ func (w *watcher) trim(goOn func()) {
 	}
 	w.trimmed = w.loop.Now()
 	now := w.s.cfg.Wall()
+	if !w.clock.Ok(now, w.trimmed) {
+		goOn()
+		return
+	}
 	w.s.jobs.Run(w.loop, func(ctx context.Context) {
 		done, err := w.st.Trim(ctx, store.TrimLimits{Changes: now.Add(-w.s.cfg.ChangesKeep)})
 		w.s.counters.trimmed.Add(uint64(done.Changes))

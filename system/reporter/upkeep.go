@@ -20,6 +20,7 @@ type upkeep struct {
 	again service.Backoff // of trim
 	lines service.Limiter // about prepare
 	trims service.Limiter // about trim
+	clock service.Steady
 }
 
 func newUpkeep(s *Service) *upkeep {
@@ -30,6 +31,7 @@ func newUpkeep(s *Service) *upkeep {
 		again: service.Backoff{Min: s.cfg.TrimEvery, Max: s.cfg.TrimEvery, Random: random},
 		lines: service.Limiter{Every: logEvery},
 		trims: service.Limiter{Every: time.Hour},
+		clock: service.Steady{For: time.Hour},
 	}
 }
 
@@ -54,12 +56,17 @@ func (u *upkeep) prepare() {
 	})
 }
 
-// trim deletes what is too old, now and then. Several reporters may do it at
-// the same time.
+// trim deletes what is too old, now and then; nothing by a clock that has
+// stepped a while ago. Several reporters may do it at the same time.
 func (u *upkeep) trim() {
 	s, loop := u.s, u.s.r.Loops()[0]
+	u.clock.Ok(s.cfg.Wall(), loop.Now())
 	loop.After(u.again.Next(), func() {
 		now := s.cfg.Wall()
+		if !u.clock.Ok(now, loop.Now()) {
+			u.trim()
+			return
+		}
 		s.jobs.Run(loop, func(ctx context.Context) {
 			done, err := s.st.Trim(ctx, store.TrimLimits{Minutes: now.Add(-s.cfg.MinutesKeep), Marks: now.Add(-s.cfg.MarksKeep)})
 			s.trims.minutes.Add(uint64(done.Minutes))

@@ -56,6 +56,27 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+func TestSteady(t *testing.T) {
+	s := service.Steady{For: time.Hour}
+	at := time.Now()
+	for i, step := range []struct {
+		wall, mono time.Duration
+		want       bool
+	}{
+		{0, 0, true},
+		{time.Minute, time.Minute, true},
+		{2*time.Minute + 30*time.Second, 2 * time.Minute, true}, // slewed
+		{10 * time.Hour, 3 * time.Minute, false},                // stepped
+		{10*time.Hour + 59*time.Minute, 62 * time.Minute, false},
+		{10*time.Hour + time.Hour, 63 * time.Minute, true},
+		{0, 64 * time.Minute, false}, // and back
+	} {
+		if got := s.Ok(at.Add(step.wall), step.mono); got != step.want {
+			t.Errorf("look %d: %v", i, got)
+		}
+	}
+}
+
 func TestJobs(t *testing.T) {
 	r, err := reactor.Open(std.Driver{}, reactor.Config{Workers: 1, WorkersQueueMax: 1})
 	if err != nil {
