@@ -151,6 +151,26 @@ var bans = []struct {
 		"a store for simulations does the same in every run",
 	},
 	{
+		"simulator/workload",
+		[]string{"net", "os", "math/rand", "lars/"},
+		"workloads are pure and repeat for ever: all chance comes from a seed of their own",
+	},
+	{
+		"simulator/fault",
+		[]string{"net", "os", "math/rand", "lars/reactor", "lars/backends", "lars/system"},
+		"plans are pure: who runs one carries it out",
+	},
+	{
+		"simulator/check",
+		[]string{"net", "os", "math/rand", "lars/reactor", "lars/backends", "lars/simulator/"},
+		"watchers are pure: now comes in, violations go to a log",
+	},
+	{
+		"simulator/virtual",
+		[]string{"net", "os", "math/rand", "lars/backends/epoll", "lars/backends/std", "lars/backends/netpoll", "lars/backends/evio"},
+		"virtual time knows no clock, no socket and no chance but the seed's",
+	},
+	{
 		"internal",
 		[]string{"lars/reactor", "lars/backends", "lars/bench", "lars/system"},
 		"what all commands share knows none of them",

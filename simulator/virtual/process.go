@@ -1,0 +1,331 @@
+package virtual
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"lars/backends/sim"
+	"lars/reactor"
+	"lars/simulator/check"
+	"lars/system/agent"
+	"lars/system/dns"
+	"lars/system/reporter"
+	"lars/system/route"
+	"lars/system/store"
+	"lars/system/wire"
+)
+
+// process is one of the system's, on a machine of its own. It is killed and
+// started again; each time it is another life.
+type process struct {
+	r        *run
+	name     string
+	host     *sim.Host
+	start    func(rc *reactor.Reactor, seed uint64) (service, error)
+	ended    func() // a life is over
+	service  service
+	reactor  *reactor.Reactor
+	lives    int
+	starting bool
+	paused   bool
+	since    time.Duration // when it was up and not paused; check.Never while it is not
+}
+
+type service interface {
+	Close(ctx context.Context) error
+}
+
+func (r *run) newProcess(name string) *process {
+	return &process{r: r, name: name, host: r.w.Host(name), since: check.Never}
+}
+
+func (p *process) addr(port int) netip.AddrPort {
+	return netip.AddrPortFrom(p.host.Addr(), uint16(port))
+}
+
+func (p *process) up() bool { return p.service != nil }
+
+// boot begins a life.
+func (p *process) boot() {
+	p.lives++
+	p.starting = true
+	seed := p.r.seedOf(p.name, p.lives)
+	rc, err := reactor.Open(p.r.w.Driver(p.name), reactor.Config{Seed: seed})
+	if err == nil {
+		p.reactor = rc
+		p.service, err = p.start(rc, seed)
+	}
+	p.starting = false
+	if err != nil {
+		panic(fmt.Sprintf("%s does not start: %v", p.name, err))
+	}
+	if !p.paused {
+		p.since = p.r.w.Now()
+	}
+}
+
+// kill ends a life as SIGKILL does.
+func (p *process) kill() {
+	if p.starting { // it runs the world meanwhile
+		p.r.w.At(p.r.w.Now()+10*time.Millisecond, p.kill)
+		return
+	}
+	if !p.up() {
+		return
+	}
+	p.host.Crash(sim.Reset)
+	p.since, p.paused = check.Never, false
+	if p.ended != nil {
+		p.ended()
+	}
+	p.service = nil
+}
+
+// revive begins another life, once it is dead.
+func (p *process) revive() {
+	if p.starting || p.up() {
+		p.r.w.At(p.r.w.Now()+10*time.Millisecond, p.revive)
+		return
+	}
+	p.boot()
+}
+
+func (p *process) pause() {
+	if p.up() {
+		p.host.Pause()
+		p.paused, p.since = true, check.Never
+	}
+}
+
+func (p *process) resume() {
+	p.host.Continue()
+	if p.paused && p.up() {
+		p.since = p.r.w.Now()
+	}
+	p.paused = false
+}
+
+// close is an orderly end.
+func (p *process) close() {
+	if !p.up() {
+		p.r.log.Failf(p.r.w.Now(), "end", "%s is not up in the end", p.name)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	p.r.w.At(p.r.w.Now()+endWithin, cancel)
+	if err := p.service.Close(ctx); err != nil {
+		p.r.log.Failf(p.r.w.Now(), "end", "%s does not end within %v: %v", p.name, endWithin, err)
+	}
+	if p.ended != nil {
+		p.ended()
+	}
+	p.reactor.Close()
+	p.service = nil
+}
+
+func tampered(st store.Store, with func(store.Store) store.Store) store.Store {
+	if with == nil {
+		return st
+	}
+	return with(st)
+}
+
+func (r *run) newDNS() *process {
+	p := r.newProcess("dns")
+	p.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
+		return dns.Start(rc, dns.Config{
+			IP: p.host.Addr().String(), Port: wire.DNSPort, Wall: p.host.Now, Seed: seed,
+		}, tampered(r.db.Open(), r.cfg.Tamper.DNSStore))
+	}
+	return p
+}
+
+func (p *process) dnsService() *dns.Service {
+	s, _ := p.service.(*dns.Service)
+	return s
+}
+
+func (r *run) newReporter() *process {
+	p := r.newProcess("reporter")
+	p.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
+		return reporter.Start(rc, reporter.Config{
+			IP: p.host.Addr().String(), Port: wire.ReporterPort, Wall: p.host.Now, Seed: seed, QueueBytesMax: 16 << 20,
+		}, tampered(r.db.Open(), r.cfg.Tamper.ReporterStore))
+	}
+	return p
+}
+
+func (p *process) reporterService() *reporter.Service {
+	s, _ := p.service.(*reporter.Service)
+	return s
+}
+
+// agentProcess is an agent with what is known of its lives.
+type agentProcess struct {
+	*process
+	index   int
+	books   check.Books // of this life
+	recent  []time.Duration
+	counted []int64 // calls, at each look of this life
+	began   time.Duration
+	done    []finished
+	lost    int64
+}
+
+// finished is a life that is over.
+type finished struct {
+	books  check.Books
+	caller uint32
+}
+
+func (r *run) newAgent(i int) *agentProcess {
+	a := &agentProcess{process: r.newProcess(fmt.Sprintf("agent-%d", i+1)), index: i}
+	a.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
+		a.books = check.Books{Who: fmt.Sprintf("%s, life %d", a.name, a.lives)}
+		a.counted, a.recent, a.began = nil, nil, r.w.Now()
+		r.routes.Restarted(a.name)
+		r.quota.Restarted(a.name)
+		return agent.Start(rc, agent.Config{
+			IP: a.host.Addr().String(), Port: wire.AgentPort,
+			DNS:      agent.Peer{Addrs: r.dns.addr(wire.DNSPort).String()},
+			Reporter: agent.Peer{Addrs: r.reporter.addr(wire.ReporterPort).String()},
+			Caller:   callerOf(i, a.lives).String(),
+			Wall:     a.host.Now, Seed: seed,
+			Log: slog.New(stateLog{slog.DiscardHandler, func(m store.Module, h store.Host, overloaded bool) {
+				r.quota.Changed(a.name, m, h, overloaded)
+			}}),
+		})
+	}
+	a.ended = a.finish
+	return a
+}
+
+// callerOf is the address under which a life of an agent reports.
+func callerOf(agent, life int) netip.Addr {
+	return netip.AddrFrom4([4]byte{172, byte(16 + agent>>8), byte(agent), byte(life)})
+}
+
+func numberOf(a netip.Addr) uint32 {
+	b := a.As4()
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+}
+
+func (a *agentProcess) stats() (received, counted int64) {
+	st := a.service.(*agent.Service).Stats()
+	count := func(kinds ...agent.Kind) (n int64) {
+		for _, k := range kinds {
+			n += int64(st.Count(k))
+		}
+		return n
+	}
+	received = count(agent.Reports, agent.UnknownModule, agent.UnknownHost, agent.BadHost)
+	return received, count(agent.Reports) - count(agent.Uncounted)
+}
+
+// sample remembers how many calls the agent has counted.
+func (a *agentProcess) sample(now time.Duration) {
+	if !a.up() {
+		return
+	}
+	_, counted := a.stats()
+	a.counted = append(a.counted, counted)
+	st := a.service.(*agent.Service).Stats()
+	check.Gauge(&a.r.log, now, "modules of "+a.name, st.Modules, int64(len(a.r.modules)))
+	check.Gauge(&a.r.log, now, "hosts of "+a.name, st.Hosts, int64(len(a.r.modules)*hostsMax))
+}
+
+// sending notes a report on its way to the agent.
+func (a *agentProcess) sending(now time.Duration) {
+	a.books.Sent++
+	if a.since == check.Never {
+		a.books.Exposed++
+		return
+	}
+	for len(a.recent) > 0 && now-a.recent[0] > inFlightTime {
+		a.recent = a.recent[1:]
+	}
+	a.recent = append(a.recent, now)
+}
+
+// finish closes the books of a life. What was sent while it was dead belongs to
+// the life before; all of that was exposed.
+func (a *agentProcess) finish() {
+	now := a.r.w.Now()
+	killed := a.since == check.Never
+	a.books.Received, a.books.Counted = a.stats()
+	a.books.Due = a.books.Counted
+	if killed {
+		for _, at := range a.recent {
+			if now-at <= inFlightTime {
+				a.books.Exposed++
+			}
+		}
+		a.books.Due = a.countedAt(a.r.faults.savingUntil(a.index, now) - saveBound)
+	}
+	if a.r.faults.rolledBack {
+		a.books.Due = 0 // what was written meanwhile is lost, and may be all
+	}
+	a.done = append(a.done, finished{a.books, numberOf(callerOf(a.index, a.lives))})
+}
+
+// countedAt is how many calls this life had counted at a time.
+func (a *agentProcess) countedAt(at time.Duration) int64 {
+	i := int((at-a.began)/lookEvery) - 1
+	if i < 0 || len(a.counted) == 0 {
+		return 0
+	}
+	return a.counted[min(i, len(a.counted)-1)]
+}
+
+// balance compares the books of all lives with the database.
+func (r *run) balance(now time.Duration) {
+	latest := map[uint32]int64{}
+	var all, minutes int64
+	ctx := context.Background()
+	r.peek(func() {
+		q := store.LatestQuery{}
+		for {
+			stats, _ := r.truth.Latest(ctx, q)
+			for i := range stats {
+				latest[stats[i].Caller] += int64(stats[i].Succ) + int64(stats[i].Err)
+			}
+			if len(stats) < store.QueryRowsMax {
+				break
+			}
+			q.After = &stats[len(stats)-1]
+		}
+		for _, m := range r.modules {
+			stats, _ := r.truth.Minutes(ctx, store.MinuteQuery{Module: m.name})
+			for i := range stats {
+				minutes += stats[i].Succ + stats[i].Err
+			}
+		}
+	})
+	for _, a := range r.agents {
+		for _, d := range a.done {
+			d.books.Latest = latest[d.caller]
+			all += d.books.Latest
+			a.lost += d.books.Counted - d.books.Latest
+			d.books.Check(&r.log, now)
+		}
+	}
+	// The latest figures recover from a fail-over, what adds up cannot. Nor can
+	// what a reporter with a wrong clock put into a minute that is trimmed soon.
+	if !r.faults.rolledBack && !r.faults.misdates() {
+		check.CheckTotals(&r.log, now, minutes, all)
+	}
+}
+
+func moduleOf(v any) store.Module {
+	m, _ := v.(route.Module)
+	return store.Module(m)
+}
+
+func hostOf(v any) store.Host {
+	h, _ := v.(route.Host)
+	return store.Host(h)
+}
