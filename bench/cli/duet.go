@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"flag"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"lars/bench/load"
 	"lars/bench/record"
 	"lars/bench/run"
+	"lars/bench/scenario"
 	"lars/internal/cli"
 	"lars/reactor/frame"
 )
@@ -22,6 +26,7 @@ import (
 type duet struct {
 	flags    *cli.Flags
 	backends string
+	scenario string
 	udp      bool
 	rate     float64
 	conns    int
@@ -36,6 +41,7 @@ type duet struct {
 func (d *duet) addFlags(f *cli.Flags) {
 	d.flags = f
 	f.StringVar(&d.backends, "backends", "epoll,std", "comma-separated `list` of backends to measure an echo server on")
+	f.StringVar(&d.scenario, "scenario", "", "`name` or file of an echo scenario, such as echo-udp-open: its network, payload, connections and rate, where no flag says otherwise")
 	f.BoolVar(&d.udp, "udp", false, "UDP instead of TCP")
 	f.Float64Var(&d.rate, "rate", 8000, "`requests` per second to each of the two programs")
 	f.IntVar(&d.conns, "conns", 16, "`number` of connections to each")
@@ -47,6 +53,9 @@ func (d *duet) addFlags(f *cli.Flags) {
 
 // check refuses what cannot be measured, before anything is built.
 func (d *duet) check(known []string) ([]string, error) {
+	if err := d.takeScenario(); err != nil {
+		return nil, err
+	}
 	subjects := strings.Split(d.backends, ",")
 	for _, s := range subjects {
 		if !slices.Contains(known, s) {
@@ -60,6 +69,48 @@ func (d *duet) check(known []string) ([]string, error) {
 		return nil, d.flags.Errorf("--payload: %v", err)
 	}
 	return subjects, nil
+}
+
+// takeScenario fills in from a scenario what no flag says.
+func (d *duet) takeScenario() error {
+	if d.scenario == "" {
+		return nil
+	}
+	s, err := scenario.Open(d.scenario)
+	switch {
+	case err != nil:
+		return d.flags.Errorf("--scenario: %v", err)
+	case s.Workload != "echo" || len(s.PayloadBytes) > 1:
+		return d.flags.Errorf("--scenario %s: it needs %s; only an echo of one size can be given to two programs at once", s.Name, s.Workload)
+	}
+	given := map[string]bool{}
+	d.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["udp"] {
+		d.udp = s.UDP()
+	}
+	if !given["payload"] && len(s.PayloadBytes) == 1 {
+		d.payload = s.PayloadBytes[0]
+	}
+	if !given["conns"] && s.Load.Conns > 0 {
+		d.conns = s.Load.Conns
+	}
+	if !given["rate"] && s.Load.Rate > 0 {
+		d.rate = s.Load.Rate
+	}
+	return nil
+}
+
+// learnedAs is the name of the file of noise for these settings, with another
+// ending: those that are not the usual ones have files of their own.
+func (d *duet) learnedAs(name string) string {
+	usual := &duet{}
+	usual.addFlags(cli.NewFlags("", "", ""))
+	if d.settings() == usual.settings() {
+		return name
+	}
+	sum := sha256.Sum256([]byte(d.settings()))
+	ext := filepath.Ext(name)
+	return fmt.Sprintf("%s-%x%s", strings.TrimSuffix(name, ext), sum[:4], ext)
 }
 
 func (d *duet) network() string {

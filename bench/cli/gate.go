@@ -146,17 +146,21 @@ func (g *gating) decide(ctx context.Context) error {
 	return nil
 }
 
+func (g *gating) noiseFile() string {
+	if g.noise != "" {
+		return g.noise
+	}
+	return filepath.Join(g.results, baselinesDir, g.class, g.duet.learnedAs(record.NoiseFile))
+}
+
 // readNoise finds what this machine has learned. A file that is broken, or of
 // another kind of measurement, is told, never worked around.
 func (g *gating) readNoise() error {
-	path := g.noise
-	if path == "" {
-		path = filepath.Join(g.results, baselinesDir, g.class, record.NoiseFile)
-	}
+	path := g.noiseFile()
 	n, err := record.ReadNoise(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return abstaining("no noise was learned for this class of machine (%s): run lars bench selftest here, and commit %s", g.class, path)
+		return abstaining("no noise was learned for this class of machine (%s) with these settings: run lars bench selftest here, with the same flags, and commit %s", g.class, path)
 	case err != nil:
 		return err
 	case n.Class != g.class:
@@ -289,11 +293,7 @@ func (g *gating) finish() error {
 		d.Reasons = []string{}
 	}
 	if g.learned != nil {
-		file := g.noise
-		if file == "" {
-			file = filepath.Join(g.results, baselinesDir, g.class, record.NoiseFile)
-		}
-		d.Noise = &record.GateNoise{File: file, Learned: g.learned.Learned}
+		d.Noise = &record.GateNoise{File: g.noiseFile(), Learned: g.learned.Learned}
 	}
 	if g.out != "" {
 		if err := record.WriteGate(g.out, d); err != nil {

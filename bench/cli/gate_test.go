@@ -82,7 +82,8 @@ func TestSelftest(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &errs)
 	}
 	class := filepath.Join(dir, baselinesDir, proc.ReadMachine().Class())
-	n, err := record.ReadNoise(filepath.Join(class, record.NoiseFile))
+	d := small()
+	n, err := record.ReadNoise(filepath.Join(class, d.learnedAs(record.NoiseFile)))
 	if err != nil || len(n.Subjects) != 1 || n.Subjects[0].Name != "epoll" || len(n.Audits) != 2 {
 		t.Fatalf("%+v, %v", n, err)
 	}
@@ -92,7 +93,7 @@ func TestSelftest(t *testing.T) {
 		}
 	}
 	for file, want := range map[string]string{selftestText: "what catches what", selftestPicture: "<svg"} {
-		raw, err := os.ReadFile(filepath.Join(class, file))
+		raw, err := os.ReadFile(filepath.Join(class, d.learnedAs(file)))
 		if err != nil || !strings.Contains(string(raw), want) {
 			t.Errorf("%s: %v, no %q", file, err, want)
 		}
@@ -125,7 +126,7 @@ func learned(t *testing.T, change func(*record.Noise)) string {
 	if change != nil {
 		change(n)
 	}
-	if err := record.WriteNoise(filepath.Join(dir, baselinesDir, class), n); err != nil {
+	if err := record.WriteNoise(filepath.Join(dir, baselinesDir, class, record.NoiseFile), n); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -175,7 +176,8 @@ func TestGateRefuses(t *testing.T) {
 		"nothing learned": {t.TempDir(), nil, []string{"lars bench selftest", record.NoiseFile}},
 		"other schema":    {broken, nil, []string{file, "noise/v9", "lars bench selftest"}},
 		"other class":     {learned(t, func(n *record.Noise) { n.Class = "vax" }), nil, []string{"learned on vax", "lars bench selftest"}},
-		"other settings":  {learned(t, nil), []string{"--rate", "500"}, []string{"other settings", "500/s"}},
+		"other settings":  {learned(t, func(n *record.Noise) { n.Settings = "dice" }), nil, []string{"other settings", "dice", "8000/s"}},
+		"other rate":      {learned(t, nil), []string{"--rate", "500"}, []string{"these settings", "noise-", "lars bench selftest"}},
 		"other rule":      {learned(t, func(n *record.Noise) { n.Rule = "dice" }), nil, []string{"rule dice"}},
 		"few epochs":      {learned(t, func(n *record.Noise) { n.Subjects[0].Epochs = n.Subjects[0].Epochs[:5] }), nil, []string{"5 epochs, too few"}},
 		"no baseline":     {learned(t, nil), nil, []string{"BASELINE", "--base"}},
@@ -284,12 +286,29 @@ func TestReadBaseline(t *testing.T) {
 }
 
 func TestDuetFlags(t *testing.T) {
-	for _, args := range []string{"--backends nope", "--rate 1", "--slices 7", "--slice 1ms", "--payload -1", "--warmup -1s", "--conns 0"} {
+	for _, args := range []string{"--backends nope", "--rate 1", "--slices 7", "--slice 1ms", "--payload -1", "--warmup -1s", "--conns 0", "--scenario nope", "--scenario gethost"} {
 		for _, command := range []string{"gate", "selftest"} {
 			err := Commands([]Backend{{Name: "epoll"}, {Name: "std"}}).Run(t.Context(), &bytes.Buffer{}, &bytes.Buffer{}, append([]string{command}, strings.Fields(args)...))
 			if cli.Code(err) != cli.ExitUsage || !strings.Contains(err.Error(), "--help") {
 				t.Errorf("%s %s: %v", command, args, err)
 			}
 		}
+	}
+}
+
+// TestDuetScenario: a scenario says what no flag does.
+func TestDuetScenario(t *testing.T) {
+	d := &duet{}
+	f := cli.NewFlags("test", "", "")
+	d.addFlags(f)
+	if _, err := f.Parse(&bytes.Buffer{}, []string{"--scenario", "echo-udp-open", "--conns", "3"}); err != nil {
+		t.Fatal(err)
+	}
+	usual := small()
+	if _, err := d.check([]string{"epoll", "std"}); err != nil || !d.udp || d.conns != 3 || d.rate == 8000 {
+		t.Errorf("%v, %s", err, d.settings())
+	}
+	if a, b := d.learnedAs("noise.json"), usual.learnedAs("noise.json"); a == b || a == "noise.json" || !strings.HasSuffix(a, ".json") {
+		t.Errorf("other settings share a file: %s, %s", a, b)
 	}
 }

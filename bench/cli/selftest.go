@@ -212,17 +212,18 @@ func (s *selfTesting) noise(r *selftest.Result, audits []record.Audit) *record.N
 // finish writes and prints what was learned, and fails when a goal was missed.
 func (s *selfTesting) finish(n *record.Noise, r *selftest.Result) error {
 	dir := filepath.Join(s.results, baselinesDir, n.Class)
-	if old, err := record.ReadNoise(filepath.Join(dir, record.NoiseFile)); err == nil && n.Partial && !old.Partial {
+	name := s.duet.learnedAs
+	if old, err := record.ReadNoise(filepath.Join(dir, name(record.NoiseFile))); err == nil && n.Partial && !old.Partial {
 		dir = filepath.Join(dir, partialDir) // what was learned in full is not lost to half a test
 	}
-	if err := record.WriteNoise(dir, n); err != nil {
+	if err := record.WriteNoise(filepath.Join(dir, name(record.NoiseFile)), n); err != nil {
 		return fmt.Errorf("what was learned could not be written: %w", err)
 	}
 	text := func(w io.Writer) error { return selftest.WriteText(w, n) }
-	if err := writeTo(filepath.Join(dir, selftestText), text); err != nil {
+	if err := writeTo(filepath.Join(dir, name(selftestText)), text); err != nil {
 		return err
 	}
-	if err := writeTo(filepath.Join(dir, selftestPicture), selftest.Picture(n).WriteSVG); err != nil {
+	if err := writeTo(filepath.Join(dir, name(selftestPicture)), selftest.Picture(n).WriteSVG); err != nil {
 		return err
 	}
 	if err := s.print(n, text); err != nil {

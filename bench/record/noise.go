@@ -14,7 +14,7 @@ import (
 // NoiseSchema names the format of Noise.
 const NoiseSchema = "lars.bench.noise/v1"
 
-// NoiseFile is its name, below results/baselines/CLASS.
+// NoiseFile is its usual name, below results/baselines/CLASS.
 const NoiseFile = "noise.json"
 
 // Noise is what a self-test learned of a class of machine: how much identical
@@ -172,9 +172,9 @@ func ParseNoise(raw []byte) (*Noise, error) {
 	return &n, nil
 }
 
-// WriteNoise writes a noise file below dir, making it; an old one is replaced
-// at once or not at all.
-func WriteNoise(dir string, n *Noise) error {
+// WriteNoise writes a noise file, making its folder; an old one is replaced at
+// once or not at all.
+func WriteNoise(path string, n *Noise) error {
 	if field := n.wrong(); field != "" {
 		return fmt.Errorf("%w: field %s is missing or impossible", ErrBroken, field)
 	}
@@ -182,10 +182,9 @@ func WriteNoise(dir string, n *Noise) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, NoiseFile)
 	if err := os.WriteFile(path+".new", append(raw, '\n'), 0o644); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func TestNoiseRoundTrip(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "class")
 	want := sampleNoise()
 	for range 2 { // the second replaces the first
-		if err := WriteNoise(dir, want); err != nil {
+		if err := WriteNoise(filepath.Join(dir, NoiseFile), want); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestNoiseRefused(t *testing.T) {
 		if _, err := ParseNoise(raw); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), c.field) || !strings.Contains(err.Error(), "lars bench selftest") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := WriteNoise(t.TempDir(), n); err == nil {
+		if err := WriteNoise(filepath.Join(t.TempDir(), NoiseFile), n); err == nil {
 			t.Errorf("%s: written", name)
 		}
 	}

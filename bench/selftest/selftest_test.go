@@ -67,7 +67,7 @@ func TestLearns(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	n := noise(r)
-	if err := record.WriteNoise(t.TempDir(), n); err != nil {
+	if err := record.WriteNoise(t.TempDir()+"/noise.json", n); err != nil {
 		t.Error(err)
 	}
 	s := n.Subject("epoll")
@@ -135,7 +135,7 @@ func TestInterrupted(t *testing.T) {
 	if a, b := len(r.Subjects[0].Epochs), len(r.Subjects[1].Epochs); a == 0 || b == 0 || a-b > 4 || b-a > 4 {
 		t.Errorf("%d and %d epochs", a, b)
 	}
-	if err := record.WriteNoise(t.TempDir(), noise(r)); err != nil {
+	if err := record.WriteNoise(t.TempDir()+"/noise.json", noise(r)); err != nil {
 		t.Error(err)
 	}
 }
