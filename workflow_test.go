@@ -86,3 +86,14 @@ func TestGateScript(t *testing.T) {
 		}
 	}
 }
+
+// TestBaseline: the commit that the gate compares with is written out.
+func TestBaseline(t *testing.T) {
+	raw, err := os.ReadFile("results/BASELINE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(regexp.MustCompile(`(?m)^[0-9a-f]{40}$`).FindAll(raw, -1)); n != 1 {
+		t.Errorf("results/BASELINE names %d commits, want one:\n%s", n, raw)
+	}
+}
