@@ -45,7 +45,7 @@ type gating struct {
 	doc             record.Gate
 	learned         *record.Noise
 	stdout, stderr  io.Writer
-	show            *progress
+	show            *live
 	binA, binB      refs.Binary
 	subjects        []string
 	machine         proc.Machine
@@ -93,7 +93,7 @@ func (g *gating) run(ctx context.Context, args []string) error {
 	if done, err := g.parse(args); done || err != nil {
 		return err
 	}
-	g.show = newProgress(g.stderr)
+	g.show = newLive(g.stderr, true)
 	defer g.show.clear()
 	g.machine = proc.ReadMachine()
 	g.class, g.settings = g.machine.Class(), g.duet.settings()
@@ -277,8 +277,13 @@ func (g *gating) measure(ctx context.Context, subject string, stage, epochs int)
 	if g.show.w == nil && !g.asJSON {
 		fmt.Fprintf(g.stderr, "%4.0fs  %s: stage %d, %d epochs of %.0f s\n", time.Since(g.began).Seconds(), subject, stage+1, epochs, g.duet.epochTime().Seconds())
 	}
+	drawn := -1
 	return g.duet.measure(ctx, a, b, epochs, func(p compare.Progress) {
-		g.show.say(fmt.Sprintf("%4.0fs of at most %.0fs  %s: stage %d, epoch %d of %d  %s", time.Since(g.began).Seconds(), g.limit.Seconds(), subject, stage+1, p.Epoch+1, epochs, p.Doing))
+		if p.Epoch == drawn { // once for each: drawing takes time from the generator
+			return
+		}
+		drawn = p.Epoch
+		g.show.say(fmt.Sprintf("%4.0fs of at most %.0fs  %s: stage %d, epoch %d of %d", time.Since(g.began).Seconds(), g.limit.Seconds(), subject, stage+1, p.Epoch+1, epochs))
 	})
 }
 

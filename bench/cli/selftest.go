@@ -37,7 +37,7 @@ type selfTesting struct {
 
 	subjects       []string
 	stdout, stderr io.Writer
-	show           *progress
+	show           *live
 	began          time.Time
 	copies         [2]string // of this program
 }
@@ -84,7 +84,7 @@ func (s *selfTesting) parse(b []Backend, args []string) (done bool, err error) {
 }
 
 func (s *selfTesting) run(ctx context.Context) error {
-	s.show = newProgress(s.stderr)
+	s.show = newLive(s.stderr, true)
 	defer s.show.clear()
 	dir, err := s.copySelf()
 	if err != nil {
@@ -193,8 +193,8 @@ func (s *selfTesting) say(text string) {
 		s.show.say(text)
 		return
 	}
-	if time.Since(s.show.lastTime) >= logEvery {
-		s.show.lastTime = time.Now()
+	if time.Since(s.show.last) >= logEvery {
+		s.show.last = time.Now()
 		fmt.Fprintln(s.stderr, text)
 	}
 }
