@@ -6,6 +6,8 @@ type candidates struct {
 	list []int32
 	next int
 	turn uint32 // how often it went round
+	// number tells sets apart: 0 is all, zones follow.
+	number int
 }
 
 // zone is the part of the candidates that is in one zone.
@@ -123,6 +125,7 @@ func (p *pool) zone(id uint16, was []zone) *zone {
 		}
 	}
 	z := zone{id: id}
+	z.number = len(p.zones) + 1
 	if n := len(p.zones); n < cap(was) {
 		old := was[:cap(was)][n]
 		z.list, z.next = old.list[:0], old.next
@@ -179,6 +182,7 @@ func (p *pool) shares() {
 	for _, i := range list {
 		s := &p.slots[i]
 		s.inverse = mean / s.share
+		s.refresh()
 		s.share /= top
 		s.stride = uint16(max(float32(s.share*65535), 1))
 		p.uniform = p.uniform && s.share == 1

@@ -68,7 +68,7 @@ func (c *chash) choose(p *pool, set *candidates, a Ask) int32 {
 		}
 		// With Bound off, average is negative; full is a host above its share,
 		// rounded up.
-		if average < 0 || float32(s.inFlight)*s.inverse < average {
+		if average < 0 || s.load < average {
 			return c.ring[k].slot
 		}
 	}

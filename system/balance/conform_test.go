@@ -230,7 +230,7 @@ func (c *checked) consistent() {
 		if s.state == Warming {
 			warming++
 		}
-		if s.older > s.inFlight || s.picked && !(s.share > 0 && s.share <= 1 && s.inverse > 0 && s.cost() > 0) {
+		if s.older > s.inFlight || s.picked && !(s.share > 0 && s.share <= 1 && s.inverse > 0 && s.cost > 0) {
 			c.t.Fatalf("%+v", s)
 		}
 	}

@@ -20,7 +20,6 @@ func (p *pool) observe(now time.Duration, s *slot, r Result) {
 		p.fail(s)
 		// A failure may be slow, but never makes a host look fast.
 		if l := float32(r.Latency); l <= s.latency {
-			s.condition()
 			return
 		}
 	}
@@ -38,12 +37,7 @@ func (p *pool) observe(now time.Duration, s *slot, r Result) {
 		s.latency = l + float32(float32(s.latency-l)*keep)
 	}
 	s.seenAt = now
-	s.condition()
 }
-
-// condition keeps the latency for each call in flight, which prequal wants at
-// each pick.
-func (s *slot) condition() { s.each = (s.latency + s.penalty) / (s.rif + 1) }
 
 // fail raises the cost of a host that fails: by FailCost times the square of
 // how far its row of failures is from ejection. One failure among successes
@@ -66,12 +60,15 @@ func (p *pool) cool(now time.Duration, s *slot, keep float32) {
 	half := p.mean / 2
 	s.latency = half + float32(float32(s.latency-half)*keep)
 	s.penalty *= keep * keep * keep * keep
-	s.condition()
+	s.refresh()
 }
 
-// cost is what one call more on a host costs: its latency for each call that
-// it has to serve then. Finagle's product, with calls in flight in shares of
-// the host's weight.
-func (s *slot) cost() float32 {
-	return (s.latency + s.penalty) * (1 + float32(float32(s.inFlight)*s.inverse))
+// refresh computes what picks compare, when something of it has changed: once
+// for each pick and report, and not for each look at a host.
+func (s *slot) refresh() {
+	n := float32(s.inFlight)
+	s.load = n * s.inverse
+	latency := s.latency + s.penalty
+	s.cost = latency * (1 + float32(s.load))
+	s.expect = latency * float32(n+1) / (s.rif + 1)
 }

@@ -10,16 +10,13 @@ type p2c struct{}
 func (p2c) choose(p *pool, set *candidates, _ Ask) int32 {
 	i := p.sample(set.list)
 	j := p.other(set.list, i)
-	if p.slots[j].load() < p.slots[i].load() {
+	if p.slots[j].load < p.slots[i].load {
 		return j
 	}
 	return i
 }
 
 func (p2c) rebuilt(*pool, bool) {}
-
-// load is calls in flight in shares of the host's weight.
-func (s *slot) load() float32 { return float32(float32(s.inFlight) * s.inverse) }
 
 // leastRequest is p2c with more choices: Envoy's least request. More choices
 // are fairer with one agent, and herd with many.
@@ -28,7 +25,7 @@ type leastRequest struct{}
 func (leastRequest) choose(p *pool, set *candidates, _ Ask) int32 {
 	best := p.sample(set.list)
 	for range p.cfg.Choices - 1 {
-		if j := p.sample(set.list); p.slots[j].load() < p.slots[best].load() {
+		if j := p.sample(set.list); p.slots[j].load < p.slots[best].load {
 			best = j
 		}
 	}
@@ -45,7 +42,7 @@ type ewma struct{}
 func (ewma) choose(p *pool, set *candidates, _ Ask) int32 {
 	i := p.sample(set.list)
 	j := p.other(set.list, i)
-	if p.slots[j].cost() < p.slots[i].cost() {
+	if p.slots[j].cost < p.slots[i].cost {
 		return j
 	}
 	return i

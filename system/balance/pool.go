@@ -61,7 +61,9 @@ type slot struct {
 	inverse  float32 // 1/weight, in mean weights, warming counted
 	latency  float32 // peak EWMA, ns
 	penalty  float32 // of failures in a row, ns
-	each     float32 // (latency+penalty)/(rif+1)
+	load     float32 // inFlight, in shares of the weight
+	cost     float32 // of one call more: Finagle's product of latency and load
+	expect   float32 // latency with the calls now in flight, for prequal
 	rif      float32 // calls in flight when latency was taken, EWMA
 	warmth   float32 // part of its full share, of a warming host
 	stride   uint16  // share for round robin
@@ -140,6 +142,7 @@ func (p *pool) take(i int32, probe bool) Choice {
 	s := &p.slots[i]
 	s.inFlight++
 	p.inFlight++
+	s.refresh()
 	return Choice{Host: s.addr, Verdict: Picked, Probe: probe || s.state.Out()}
 }
 
@@ -163,6 +166,7 @@ func (p *pool) Report(now time.Duration, r Result) Effects {
 	}
 	expected := p.weigh(now, s, r)
 	p.observe(now, s, r)
+	s.refresh()
 	if p.outlier {
 		p.judge(now, s, r, expected)
 	}
@@ -233,6 +237,7 @@ func (p *pool) forget() {
 		s.inFlight -= s.older
 		p.inFlight -= s.older
 		s.older = s.inFlight
+		s.refresh()
 	}
 }
 
@@ -348,7 +353,7 @@ func (p *pool) add(now time.Duration, h Host, first bool) {
 		p.slots = append(p.slots, slot{})
 	}
 	s := &p.slots[i]
-	*s = slot{addr: h.Host, host: h, seen: p.round, state: Gone, latency: p.mean, each: p.mean}
+	*s = slot{addr: h.Host, host: h, seen: p.round, state: Gone, latency: p.mean}
 	s.added, s.otherAt, s.lastAt = now, math.MinInt64/2, math.MinInt64/2
 	p.index[h.Key()] = i
 	p.enter(now, s, Added, first)
