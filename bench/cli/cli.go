@@ -42,6 +42,7 @@ func Commands(backends []Backend) cli.Table {
 			{Name: "selftest", Summary: "learn the noise of this machine, and how far verdicts can be trusted", Run: selftestCommand(backends)},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
 			{Name: "index", Summary: "make the pages that say what a folder of results found", Run: index},
+			{Name: "merge", Summary: "one result of several generators that ran together", Run: mergeFolders},
 			{Name: "render", Summary: "make the derived files of results again", Run: render},
 		},
 		Examples: []string{

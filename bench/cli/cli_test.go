@@ -283,6 +283,7 @@ func TestRefusals(t *testing.T) {
 		{"compare --a alpha --b beta --workload push", "requests with a reply"},
 		{"compare --a alpha --b-bin /nonexistent/server --backend alpha", "give the whole path"},
 		{"index", "which folder"},
+		{"merge out/x out/y", "two or more"},
 		{"run --backend alpha --archive x --out y", "exclude each other"},
 		{"frobnicate", "Known: run, all, compare, "},
 	} {

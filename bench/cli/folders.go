@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"lars/bench/merge"
 	"lars/bench/record"
 	"lars/bench/report"
 	"lars/bench/results"
@@ -45,6 +47,46 @@ func render(_ context.Context, stdout, _ io.Writer, args []string) error {
 		}
 		return "made again: " + strings.Join(changed, ", "), err
 	})
+}
+
+// mergeFolders is "lars bench merge".
+func mergeFolders(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars bench merge", "OUT FOLDER...",
+		"Makes one result, in the new folder OUT, of those of several generators that loaded the same servers together. Histograms and counts are added, never percentiles.",
+		"lars bench merge out/both out/20261120T120000Z-1234567-echo-abcdef out/20261120T120000Z-1234567-echo-fedcba")
+	if done, err := f.ParseArgs(stdout, args); done || err != nil {
+		return err
+	}
+	if f.NArg() < 3 {
+		return f.Errorf("give the new folder, then two or more of results")
+	}
+	if _, err := os.Stat(filepath.Join(f.Arg(0), record.RunFile)); err == nil {
+		return f.Errorf("%s holds a result already: the first folder is the new one", f.Arg(0))
+	}
+	var parts []merge.Part
+	for _, dir := range f.Args()[1:] {
+		if err := record.Verify(dir, report.Derive); err != nil && !errors.Is(err, record.ErrDerived) {
+			return err
+		}
+		folder, err := record.Open(dir)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, merge.Part{Dir: dir, Folder: folder})
+	}
+	merged, err := merge.Merge(parts, append([]string{"lars", "bench", "merge"}, args...))
+	if err != nil {
+		return cli.Usagef("lars bench merge: %v", err)
+	}
+	if err := record.Write(f.Arg(0), merged, report.Derive); err != nil {
+		return err
+	}
+	printResult(stdout, &merged.Run)
+	fmt.Fprintf(stdout, "\nfiles: %s\n", f.Arg(0))
+	if merged.Run.Status == "invalid" {
+		return cli.Reported(cli.ExitInvalid)
+	}
+	return nil
 }
 
 // index is "lars bench index".

@@ -13,6 +13,16 @@ type Bucket struct {
 	Count     int64
 }
 
+// Exact reports whether b is a counter of a Recorder, and not one of a coarser
+// histogram.
+func (b Bucket) Exact() bool {
+	if b.Low < 0 || b.Low > ValueMax {
+		return false
+	}
+	low, step := valueAt(index(uint64(b.Low)))
+	return b.Low == low && b.High == low+step-1
+}
+
 // Buckets yields the counters in use, lowest value first.
 func (r *Recorder) Buckets(yield func(Bucket) bool) {
 	lo, hi := r.span()

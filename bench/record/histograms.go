@@ -19,15 +19,22 @@ const (
 	StageSendLag  = "send_lag"
 )
 
-// MeasuredPhase is the phase of a Slice that counts; its intervals go into the
-// log.
-const MeasuredPhase = "measured"
+// Phases of a Slice that are logged: the measured time, and what was still due
+// at its end, which is where the slowest requests are.
+const (
+	MeasuredPhase = "measured"
+	DrainingPhase = "draining"
+)
+
+func (s *Slice) logged() bool {
+	return s.Phase == MeasuredPhase || s.Phase == DrainingPhase && len(s.Response) > 0
+}
 
 // A log keeps every interval with three digits. A compact one, for results
 // that are committed, keeps two digits (1 %) and longer intervals.
 const compactInterval = 5 * time.Second
 
-// intervalLog is a V2 histogram log of the measured intervals of one arm, in
+// intervalLog is a V2 histogram log of the intervals of one arm, in
 // ns, without tags (readers leave tagged intervals out unless told not to).
 func intervalLog(all []Slice, arm string, compact bool) ([]byte, error) {
 	digits := hist.Digits
@@ -38,7 +45,7 @@ func intervalLog(all []Slice, arm string, compact bool) ([]byte, error) {
 	w := hdrhistogram.NewHistogramLogWriter(&out)
 	first := true
 	for _, s := range all {
-		if s.Arm != arm || s.Phase != MeasuredPhase {
+		if s.Arm != arm || !s.logged() {
 			continue
 		}
 		if first {
@@ -78,13 +85,13 @@ func logHead(w *hdrhistogram.HistogramLogWriter, start time.Time) error {
 	return nil
 }
 
-// join adds up adjacent measured slices of the same arm and round, up to a
+// join adds up adjacent logged slices of the same arm and round, up to a
 // length; others it leaves out.
 func join(all []Slice, length time.Duration) []Slice {
 	var out []Slice
 	last := map[string]int{} // of each arm, in out
 	for _, s := range all {
-		if s.Phase != MeasuredPhase {
+		if !s.logged() {
 			continue
 		}
 		i, begun := last[s.Arm]

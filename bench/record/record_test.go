@@ -315,6 +315,31 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestLogOfTheEnd: what was still due at the end is in the log, in full and in
+// compact form, and an end without any is not.
+func TestLogOfTheEnd(t *testing.T) {
+	b := sample(t)
+	last := b.Slices[2]
+	late := Slice{Arm: "epoll", Phase: DrainingPhase, Start: last.End, End: last.End.Add(time.Second / 10), Completed: 1, Response: []hist.Bucket{{Low: 1 << 30, High: 1<<30 + 1<<20 - 1, Count: 1}}}
+	none := late
+	none.Response = nil
+	b.Slices = append(b.Slices, late, none)
+	for _, compact := range []bool{false, true} {
+		raw, err := intervalLog(b.Slices, "epoll", compact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := readLog(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := log[len(log)-1].Response
+		if want := map[bool]int{false: 4, true: 1}[compact]; len(log) != want || end[len(end)-1].High < 1<<30 {
+			t.Errorf("compact %v: %d intervals, the last up to %d", compact, len(log), end[len(end)-1].High)
+		}
+	}
+}
+
 // TestCompact: the log is smaller, and holds the same counts to two digits.
 func TestCompact(t *testing.T) {
 	full, compact := t.TempDir(), t.TempDir()
