@@ -166,6 +166,10 @@ func (p *packetSocket) arrive(d *datagram) {
 		w.done(d)
 		return
 	}
+	if p.head > 0 && len(p.in) == cap(p.in) {
+		p.in = p.in[:copy(p.in, p.in[p.head:])]
+		p.head = 0
+	}
 	p.in = append(p.in, d)
 	p.bytes += len(d.data) + headerBytes
 	p.owner.stir()

@@ -108,8 +108,8 @@ const (
 
 // Crash ends all engines of the host: none of their callbacks runs any more,
 // not even Closed, and their Post reports false. New ones can be opened at
-// once after Reset, and once the host was restarted after Vanish. It must not
-// be called in a callback of the host itself.
+// once after Reset, and once the host was restarted after Vanish. A callback may
+// crash its own host.
 func (h *Host) Crash(how Crash) {
 	w := h.w
 	w.mu.Lock()

@@ -78,33 +78,3 @@ func (g *segment) arrive(w *World) {
 		w.sendSegment(segment{kind: kindReset, src: g.dst, dst: g.src, from: g.to, to: g.from, local: g.remote, remote: g.local})
 	}
 }
-
-// asked answers a SYN: with a new connection, again for one that it has made
-// already, with a reset where nobody listens, and not at all where too many
-// wait.
-func (h *Host) asked(g *segment) {
-	key := pair{g.remote, g.local}
-	if old := h.conns[key]; old != nil {
-		if old.peer == g.from {
-			if old.state == handshaking {
-				old.sendSynAck()
-			}
-			return
-		}
-		old.fail(resetError()) // of a life before the peer's crash
-	}
-	ln := h.streams.find(g.remote, g.local)
-	if ln == nil {
-		h.w.sendSegment(segment{kind: kindReset, src: h, dst: g.src, to: g.from, local: g.remote, remote: g.local})
-		return
-	}
-	if ln.pending > ln.backlog {
-		return
-	}
-	ln.pending++
-	s := newSock(h, g.src, g.remote, g.local)
-	s.state, s.peer, s.listener, s.edge = handshaking, g.from, ln, g.edge
-	s.setBuffers(ln.sendBytes, ln.recvBytes)
-	s.sendSynAck()
-	s.arm(s.timeout())
-}

@@ -86,12 +86,12 @@ func TestReactor(t *testing.T) {
 	before := runtime.NumGoroutine()
 	w := sim.New(sim.Config{Seed: 1})
 	server := serve(t, w, "server")
-	c := call(t, w, "client", "server", 10*time.Millisecond)
+	c := call(t, w, "client", "server", 20*time.Millisecond)
 	w.Run(time.Minute)
-	if c.sent < 5999 || c.udp < int(c.sent)-1 || c.tcp < int(c.sent)-2 {
+	if c.sent < 2999 || c.udp < int(c.sent)-1 || c.tcp < int(c.sent)-2 {
 		t.Errorf("of %d messages %d came back over TCP, %d over UDP; %v\n%s", c.sent, c.tcp, c.udp, c.states, w.Trace())
 	}
-	if n := runtime.NumGoroutine(); n != before {
+	if n := runtime.NumGoroutine(); n > before {
 		t.Errorf("%d goroutines, %d before", n, before)
 	}
 	if err := server.Shutdown(context.Background()); err != nil {

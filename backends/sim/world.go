@@ -36,7 +36,8 @@ type Config struct {
 	// Link joins two different hosts unless SetLink says otherwise; the zero
 	// value has a delay of 100 µs and no fault.
 	Link Link
-	// TraceEvents is how many of the last events Trace can tell; 0 means 256.
+	// TraceEvents is how many of the last events Trace can tell; 0 means 256,
+	// negative none.
 	TraceEvents int
 }
 
