@@ -52,6 +52,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 
 microbench: ## the benchmarks that all backends share, and those of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./backends/... ./reactor/...
+	$(GO) test -run '^$$' -bench 'Record|Sample|Pacing' ./bench/hist ./bench/load
 
 bench: build ## measure one server: make bench BACKEND=epoll CONNS=100 RATE=50000
 	@$(LARS) bench run --backend $(BACKEND) $(bench_args)
