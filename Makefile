@@ -10,7 +10,7 @@ bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare gate selftest capacity baselines up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -59,6 +59,9 @@ bench: build ## measure one server: make bench BACKEND=epoll CONNS=100 RATE=5000
 
 compare: build ## two servers as a pair, with a verdict: make compare A=epoll B=netpoll, or BASE=main HEAD=HEAD
 	@$(LARS) bench compare $(if $(BASE),--backend $(BACKEND)) $(pair_args) $(bench_args)
+
+stages: build ## where the time of a request goes: make stages BACKEND=all
+	@$(LARS) bench stages --backend $(BACKEND) $(bench_args)
 
 bench-all: build ## compare every backend, interleaved in one run
 	@$(LARS) bench all $(bench_args)

@@ -36,6 +36,7 @@ func Commands(backends []Backend) cli.Table {
 			{Name: "run", Summary: "measure one server: a backend, the C floor, a command, or an address", Run: one(backends).run},
 			{Name: "all", Summary: "compare backends and the C floor, interleaved in one run", Run: all(backends).run},
 			{Name: "compare", Summary: "compare two servers, binaries or commits as a pair, with a verdict", Run: compareCommand(backends)},
+			{Name: "stages", Summary: "show where the time of a request goes", Run: stagesCommand(backends)},
 			{Name: "capacity", Summary: "find the highest rate that meets an objective, with its confidence", Run: capacityCommand(backends)},
 			{Name: "worker", Summary: "make load for a coordinator on another machine", Run: worker},
 			{Name: "gate", Summary: "is this commit a regression? against a base, by learned noise", Run: gateCommand(backends)},

@@ -268,6 +268,10 @@ func TestRefusals(t *testing.T) {
 		{"capacity --backend nope", "unknown backend"},
 		{"verify", "which folder"},
 		{"render nowhere", "no such file"},
+		{"stages --backend floor", "tells no times"},
+		{"stages --backend nope", "unknown backend"},
+		{"stages --backend alpha --generator-loops 2", "taken by one"},
+		{"stages --backend alpha", "did not answer one request"},
 		{"compare", "give --a NAME or --a-bin PATH"},
 		{"compare --a alpha", "give --b NAME or --b-bin PATH"},
 		{"compare --a alpha --a-bin x --b beta", "one of them"},
@@ -285,7 +289,7 @@ func TestRefusals(t *testing.T) {
 		{"index", "which folder"},
 		{"merge out/x out/y", "two or more"},
 		{"run --backend alpha --archive x --out y", "exclude each other"},
-		{"frobnicate", "Known: run, all, compare, "},
+		{"frobnicate", "Known: run, all, compare, stages, "},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			code, stdout, stderr := lars(strings.Fields(c.args)...)
@@ -297,7 +301,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"compare", "--help"}, {"worker", "--help"}, {"verify", "-h"}, {"help"}} {
+	for _, args := range [][]string{{"run", "--help"}, {"all", "--help"}, {"capacity", "--help"}, {"compare", "--help"}, {"stages", "--help"}, {"worker", "--help"}, {"verify", "-h"}, {"help"}} {
 		code, stdout, _ := lars(args...)
 		if code != 0 || !strings.Contains(stdout, "Examples:") || !strings.Contains(stdout, "Usage: lars bench") {
 			t.Errorf("%v: code %d, %s", args, code, stdout)

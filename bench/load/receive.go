@@ -1,6 +1,8 @@
 package load
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"lars/reactor/frame"
@@ -103,6 +105,9 @@ func (w *worker) judge(c *conn, reply []byte, now int64) bool {
 	if s.due >= w.measureFrom {
 		w.of(c).Response.Record(now - s.due)
 		w.of(c).Service.Record(now - s.sent)
+		if w.timed != nil {
+			w.timed.Times(reply, w.monotonic+time.Duration(s.due), w.monotonic+time.Duration(s.sent), w.monotonic+time.Duration(now))
+		}
 	}
 	return true
 }

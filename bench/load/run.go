@@ -54,6 +54,8 @@ type run struct {
 	stopping atomic.Bool
 	result   *Result
 	arms     []Arm // the sums so far
+	timed    Timed // nil unless the workload wants to know times
+	clock    proc.MonotonicClock
 	interval *Interval
 	gc       collections // at the start of the measured time
 	threads  []usage     // by worker, in the measured time
@@ -73,6 +75,14 @@ func newRun(c *Config, fds [][]int) (*run, error) {
 			r.closePollers()
 			return nil, err
 		}
+	}
+	if timed, ok := c.Workload.(Timed); ok {
+		clock, err := proc.NewMonotonicClock()
+		if err != nil {
+			r.closePollers()
+			return nil, err
+		}
+		r.timed, r.clock = timed, clock
 	}
 	r.result = &Result{Config: *c}
 	r.interval = &Interval{Latency: newLatency()}
@@ -112,6 +122,9 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	r.result.Started = time.Now()
 	for _, w := range r.workers {
 		w.started = r.result.Started
+		if r.timed != nil {
+			w.timed, w.monotonic = r.timed, r.clock.At(r.result.Started)
+		}
 		go w.run()
 	}
 	r.collect()

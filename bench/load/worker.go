@@ -58,6 +58,8 @@ type worker struct {
 	cfg        *Config
 	workload   Workload
 	number     int
+	timed      Timed         // nil unless the workload wants to know times
+	monotonic  time.Duration // CLOCK_MONOTONIC when the run began, for timed
 	open       bool
 	udp        bool
 	oneWay     bool

@@ -1,5 +1,7 @@
 package load
 
+import "time"
+
 // Workload makes the requests of a run and judges the replies. It must be safe
 // for use from several goroutines, each with its own connections; Echo holds
 // nothing and so is.
@@ -33,6 +35,16 @@ type Partly interface {
 	// Answered tells whether request seq of connection conn has a reply. Of
 	// any long row of requests some have.
 	Answered(conn int, seq uint64) bool
+}
+
+// Timed is a Workload that is told when each request was due, sent and answered,
+// of those that the result speaks of. Workers call it, each for its own
+// connections, right after CheckReply.
+type Timed interface {
+	Workload
+	// Times are on CLOCK_MONOTONIC; in a closed loop due is sent. reply dies on
+	// return.
+	Times(reply []byte, due, sent, received time.Duration)
 }
 
 // Content is what a workload makes of a frame from the server.

@@ -37,6 +37,7 @@ type options struct {
 	reusePort bool
 	bodyMax   int
 	config    string
+	stamps    bool
 	inject    string
 }
 
@@ -69,11 +70,22 @@ func echo(ctx context.Context, stdout io.Writer, args []string, open func(string
 	}
 	handler, stopSlow := slow(func(q *reactor.Request) { _ = q.Reply(q.ID, q.Body) })
 	defer stopSlow()
+	router := reactor.NewRouter()
+	router.Handle(1, handler, nil)
+	if o.stamps {
+		s, err := newStamper(d, o.threadNum)
+		if err != nil {
+			return err
+		}
+		s.serve(router)
+		d = s
+	}
 	r, err := reactor.Open(d, reactor.Config{Loops: o.threadNum})
 	if err != nil {
 		return err
 	}
-	addr, err := listen(r, o, handler)
+	tellCounters(router, r)
+	addr, err := listen(r, o, router)
 	if err != nil {
 		r.Close()
 		return cli.Exit(cli.ExitUsage, err)
@@ -99,6 +111,7 @@ func parse(stdout io.Writer, args, names []string) (o options, done bool, err er
 	f.BoolVar(&o.udp, "udp", false, "UDP instead of TCP")
 	f.BoolVar(&o.reusePort, "reuseport", false, "a listening socket for each loop (SO_REUSEPORT)")
 	f.IntVar(&o.bodyMax, "body-max", 0, "largest message body in `bytes` (0: 65527)")
+	f.BoolVar(&o.stamps, "stamps", false, "also answer messages that ask for the times of their own handling")
 	f.StringVar(&o.inject, "inject", "", injectHelp)
 	f.StringVar(&o.config, "config", "", "configuration `file` with a [reactor] section")
 	s := keys(&o)
@@ -128,10 +141,7 @@ func keys(o *options) *conf.Set {
 }
 
 // listen opens the echo and returns its address.
-func listen(r *reactor.Reactor, o options, handler reactor.HandlerFunc) (fmt.Stringer, error) {
-	router := reactor.NewRouter()
-	router.Handle(1, handler, nil)
-	tellCounters(router, r)
+func listen(r *reactor.Reactor, o options, router *reactor.Router) (fmt.Stringer, error) {
 	if !o.udp {
 		e := reactor.Endpoint{Router: router, BodyBytesMax: o.bodyMax}
 		s, err := r.Listen(o.listen, reactor.ServerConfig{Endpoint: e, ConnsMax: o.maxConn, ReusePort: o.reusePort})

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"lars/bench/record"
+)
+
+func TestStagesText(t *testing.T) {
+	times := func(scale int64) (out []record.StageTime) {
+		for i, stage := range []string{record.StageSending, record.StageToServer, record.StageResponse} {
+			n := scale * int64(i+1)
+			out = append(out, record.StageTime{Stage: stage, Count: 5, P50NS: n, P90NS: n, P99NS: 10 * n})
+		}
+		return out
+	}
+	var out strings.Builder
+	printStages(&out, &record.Run{Status: "valid", Arms: []record.Arm{{Name: "one", Stages: times(1000)}, {Name: "two", Stages: times(2000)}}})
+	text := out.String()
+	for _, want := range []string{
+		"p50                    one      two\n",
+		"due to sent         1.00µs   2.00µs\n",
+		"due to received     3.00µs   6.00µs\n",
+		"sent to read        20.0µs   40.0µs\n",
+		"verdict: valid",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the text lacks %q:\n%s", want, text)
+		}
+	}
+}
