@@ -122,8 +122,8 @@ func (l *loop) happen(w *World) {
 	l.held = false
 	w.trace.add(record{at: w.now, kind: kindTurn, from: int32(h.index), to: -1, n: l.index})
 	w.mu.Unlock()
+	defer w.mu.Lock() // also when a callback panics: whoever runs the world may go on to tell
 	l.turn()
-	w.mu.Lock()
 }
 
 // turn runs everything that is ready, and nothing that becomes so meanwhile.

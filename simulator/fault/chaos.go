@@ -7,12 +7,19 @@ import (
 	"lars/simulator/workload"
 )
 
+// burst is a time in which Chaos lets a handful of faults begin.
+const burst = 20 * time.Second
+
 // Chaos draws a plan from a seed: faults of all kinds that begin within the
-// time from and are over by the time to.
+// time from and are over by the time to, a handful in each burst.
 func Chaos(seed uint64, spec workload.Spec, from, to time.Duration) *Plan {
 	r := workload.NewRandom(seed, "chaos")
 	p := &Plan{Name: "chaos", About: fmt.Sprintf("drawn from seed %d", seed), Workload: spec}
-	for tries := 3 + r.Intn(6); tries > 0; tries-- {
+	tries := 0
+	for at := from; at < to && tries < FaultsMax; at += burst {
+		tries += 3 + r.Intn(6)
+	}
+	for range min(tries, FaultsMax) {
 		f := p.draw(r, from, to)
 		ok := true
 		f.check(func(string, string, ...any) { ok = false })
@@ -33,8 +40,9 @@ func (p *Plan) draw(r *workload.Random, from, to time.Duration) Fault {
 	if n := p.extent(f.Target.Kind); n > 1 {
 		f.Target.N = 1 + r.Intn(n)
 	}
-	f.At = r.Between(from, to-(to-from)/8)
-	length := r.Between((to-f.At)/8, to-f.At)
+	f.At = r.Between(from, to-min(to-from, burst)/8)
+	longest := min(to-f.At, 2*burst)
+	length := r.Between(longest/8, longest)
 	pause := 200*time.Millisecond + r.Between(0, 2*time.Second)
 	switch f.Kind {
 	case Slow:

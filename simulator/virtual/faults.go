@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"lars/backends/sim"
@@ -346,7 +347,12 @@ func (f *faults) roll(a *active, m *module) {
 			state.out = false
 			state.model.Restart()
 			f.apply()
-			f.r.editor.replace(m, func(hosts []store.Host) []store.Host { return append(without(hosts, h), h) })
+			f.r.editor.replace(m, func(hosts []store.Host) []store.Host {
+				if slices.Contains(hosts, h) { // it was the last one
+					return hosts
+				}
+				return append(hosts, h)
+			})
 		})
 	}
 }

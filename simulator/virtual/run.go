@@ -28,6 +28,7 @@ const (
 	settleFor = 70 * time.Second
 	calmFor   = 15 * time.Second // in which all is well
 	endWithin = time.Minute      // the orderly end of a service
+	chaosFor  = 20 * time.Second // in which faults are drawn, unless for longer
 
 	pickBound    = 2 * time.Second // from an edit to every agent: a poll of dns, 250 ms, and the way
 	saveBound    = 5 * time.Second // from a call to the database
@@ -127,6 +128,17 @@ type run struct {
 	final   int // routes that agents have still to tell in the end
 }
 
+// Least is the shortest time that a run of a plan takes: until its last fault is
+// over, and then as long as the checks need.
+func Least(p *fault.Plan) time.Duration { return max(p.End(), warmUp) + settleFor + calmFor }
+
+// Chaos is the plan that a seed stands for, for a run of at least d; 0 is as
+// short as it makes sense.
+func Chaos(seed uint64, d time.Duration) *fault.Plan {
+	faults := max(d-settleFor-calmFor, chaosFor)
+	return fault.Chaos(seed, workload.Any(seed), warmUp, faults)
+}
+
 // Run runs a plan. It ends early, with ctx's error, when ctx does.
 func Run(ctx context.Context, c Config) (result Result, err error) {
 	if c.Plan == nil {
@@ -154,8 +166,8 @@ func newRun(c Config) *run {
 	r := &run{cfg: c, plan: c.Plan, seed: c.Seed, random: workload.NewRandom(c.Seed, "run")}
 	r.w = sim.New(sim.Config{Seed: c.Seed, TraceEvents: 400})
 	r.log.OnFirst = func() { r.trace = r.w.Trace() }
-	r.calm = max(r.plan.End(), warmUp) + settleFor
-	r.end = max(r.calm+calmFor, c.For)
+	r.end = max(Least(r.plan), c.For)
+	r.calm = r.end - calmFor
 	r.answers = check.NewAnswers(&r.log, workload.Tries*r.plan.Workload.Callers.Timeout+time.Millisecond)
 	r.picks = check.NewPicks(&r.log, pickBound)
 	r.routes = check.NewRoutes(&r.log)

@@ -36,6 +36,23 @@ func Default() Spec {
 	}
 }
 
+// Any draws a small world from a seed. Its hosts have far more capacity than
+// its callers need: what is too much for them is for a plan to say.
+func Any(seed uint64) Spec {
+	r := NewRandom(seed, "any workload")
+	s := Default()
+	c := &s.Callers
+	c.Count, c.Rate = 1+r.Intn(4), float64(5+r.Intn(20))
+	c.Arrivals = []string{"constant", "poisson", "steps", "wave", "closed"}[r.Intn(5)]
+	c.Steps = []Step{{10 * time.Second, float64(r.Intn(30))}, {20 * time.Second, c.Rate}}
+	c.Period, c.Low = time.Minute, r.Float()
+	c.Clients, c.Think = 1+r.Intn(3), r.Between(100*time.Millisecond, 500*time.Millisecond)
+	s.Modules = Modules{Count: 1 + r.Intn(8), Zipf: float64(r.Intn(4)) / 2, Hosts: 2 + r.Intn(7)}
+	s.Hosts.Service = []string{"constant", "exponential", "lognormal"}[r.Intn(3)]
+	s.Hosts.Zones = 1 + r.Intn(3)
+	return s
+}
+
 // Popularity is a distribution over modules.
 type Popularity struct{ sums []float64 }
 
