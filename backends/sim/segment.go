@@ -56,7 +56,14 @@ func (g *segment) record(w *World, k kind) record {
 
 // happen is the segment's arrival.
 func (g *segment) happen(w *World) {
-	w.trace.add(g.record(w, g.kind))
+	k := g.kind
+	switch {
+	case k == kindData && g.fin:
+		k = kindFin
+	case k == kindData && g.n == 0:
+		k = kindAck
+	}
+	w.trace.add(g.record(w, k))
 	if g.dst.up {
 		g.arrive(w)
 	}

@@ -28,6 +28,8 @@ const (
 	kindNote
 	kindOverflow
 	kindRetry
+	kindAck
+	kindFin
 )
 
 var kindNames = [...]string{
@@ -35,6 +37,7 @@ var kindNames = [...]string{
 	kindDatagram: "datagram", kindUnreachable: "unreachable", kindLost: "lost", kindDoubled: "doubled",
 	kindCut: "cut off", kindCall: "call", kindCrash: "crash", kindRestart: "restart", kindPause: "pause",
 	kindContinue: "continue", kindNote: "note", kindOverflow: "overflow", kindRetry: "retry",
+	kindAck: "ack", kindFin: "fin",
 }
 
 // A record is one event of the trace, kept as numbers: text is made for those
