@@ -29,7 +29,7 @@ func (p *pool) observe(now time.Duration, s *slot, r Result) {
 	} else if r.Outcome == OK {
 		p.mean += float32((l - p.mean) / 64)
 	}
-	s.rif += float32((float32(s.inFlight) - s.rif) / 8)
+	s.rif += float32((float32(float32(s.inFlight)*s.inverse) - s.rif) / 8)
 	if l > s.latency {
 		s.latency = l
 	} else {
@@ -66,9 +66,6 @@ func (p *pool) cool(now time.Duration, s *slot, keep float32) {
 // refresh computes what picks compare, when something of it has changed: once
 // for each pick and report, and not for each look at a host.
 func (s *slot) refresh() {
-	n := float32(s.inFlight)
-	s.load = n * s.inverse
-	latency := s.latency + s.penalty
-	s.cost = latency * (1 + float32(s.load))
-	s.expect = latency * float32(n+1) / (s.rif + 1)
+	s.load = float32(s.inFlight) * s.inverse
+	s.cost = (s.latency + s.penalty) * (1 + float32(s.load))
 }

@@ -63,8 +63,7 @@ type slot struct {
 	penalty  float32 // of failures in a row, ns
 	load     float32 // inFlight, in shares of the weight
 	cost     float32 // of one call more: Finagle's product of latency and load
-	expect   float32 // latency with the calls now in flight, for prequal
-	rif      float32 // calls in flight when latency was taken, EWMA
+	rif      float32 // load when latency was taken, EWMA
 	warmth   float32 // part of its full share, of a warming host
 	stride   uint16  // share for round robin
 	state    State

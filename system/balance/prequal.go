@@ -75,9 +75,8 @@ func (l *looks) take() int32 {
 	i, kept := first.slot(), 0
 	for _, x := range l.pool[:l.n] {
 		l.pool[kept] = x
-		if x.slot() != i {
-			kept++
-		}
+		other := uint64(x.slot() ^ i)
+		kept += int((other | -other) >> 63) // 1, or 0 for i: no branch to predict
 	}
 	l.n = kept
 	return i
@@ -102,7 +101,8 @@ func (q *prequal) learn(p *pool) {
 // not negative are ordered as their bits are.
 func (s *slot) rank(hot float32) uint64 {
 	isHot := s.above(hot)
-	return uint64(math.Float32bits(s.expect)&^isHot) | uint64(math.Float32bits(s.load)&isHot) | uint64(isHot&1)<<32
+	latency := s.cost / (s.rif + 1)
+	return uint64(math.Float32bits(latency)&^isHot) | uint64(math.Float32bits(s.load)&isHot) | uint64(isHot&1)<<32
 }
 
 // above is all ones when the host has more in flight than hot, else 0.
