@@ -50,7 +50,7 @@ type evidence struct {
 	lastAt     time.Duration // last report
 	otherAt    time.Duration // last report of another caller than the last
 
-	hint      float32 // share of other agents that ejected it
+	hint      float32 // part of the usual evidence that is enough after a hint
 	hintUntil time.Duration
 
 	level uint32 // ejections in succession
@@ -194,7 +194,7 @@ func (p *pool) judge(now time.Duration, s *slot, r Result, expected float32) {
 func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 	c, trust := &p.cfg, float32(1)
 	if now < s.hintUntil {
-		trust -= s.hint // others have seen as much
+		trust = s.hint
 	}
 	reached := func(streak uint32, limit int) bool {
 		return limit > 0 && streak > 0 && float32(streak) >= float32(limit)*trust
@@ -364,6 +364,9 @@ func (p *pool) Hint(now time.Duration, host route.Host, ejectedBy, of uint32) {
 		return
 	}
 	s := &p.slots[i]
-	s.hint = float32(min(ejectedBy, of)) / float32(of)
+	// A few agents that found it on their own are as good as many; all of them
+	// are better.
+	ejectedBy = min(ejectedBy, of)
+	s.hint = (1 - float32(ejectedBy)/float32(of)) * 2 / (2 + float32(ejectedBy))
 	s.hintUntil = now + p.cfg.HintTTL
 }
