@@ -99,6 +99,14 @@ var names = map[string]string{
 	"send_lag_p99":  "Send lag p99",
 	"rss_max":       "Server memory",
 	"switches":      "Context switches per request",
+	"send_lag_p50":  "Send lag p50",
+	"allocs":        "Allocations per request",
+	"alloc_bytes":   "Bytes allocated per request",
+	"wire_bytes":    "Bytes on the wire per request",
+	"reads":         "Reads per request",
+	"writes":        "Writes per request",
+	"waits":         "Waits per request",
+	"posts":         "Wake-ups per request",
 }
 
 func nameOf(metric string) string {

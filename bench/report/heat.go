@@ -93,7 +93,10 @@ func columnsOf(f *record.Folder, a *record.Arm) []column {
 	n := 0 // intervals in the last column
 	for _, in := range log {
 		round := roundAt(a, in.Start)
-		if last := len(out) - 1; last >= 0 && out[last].round == round && n < each {
+		last := len(out) - 1
+		// The end of a round is short: a few replies that were still due.
+		short := in.End.Sub(in.Start) < log[0].End.Sub(log[0].Start)/4
+		if last >= 0 && out[last].round == round && (n < each || short) {
 			out[last].end = in.End
 			out[last].buckets = append(out[last].buckets, in.Response...)
 			n++

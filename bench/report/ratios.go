@@ -15,6 +15,7 @@ type ratios struct {
 	Ticks  []mark
 	One    string // where the ratio of 1 stands
 	Groups []ratioGroup
+	Flat   bool // one row in each group: the groups name the rows
 	Note   string
 }
 
@@ -29,6 +30,7 @@ type ratioRow struct {
 	Interval string // empty without one
 	Judgement
 	At, Line, Shade string // paths; Line and Shade may be empty
+	Off             bool   // the ratio lies beyond the axis
 	Tip             string
 }
 
@@ -55,7 +57,7 @@ func Judge(low, high *float64, better string) Judgement {
 // inForest says which figures of a run of several arms are compared: the others
 // are there in the table.
 func inForest(metric string) bool {
-	return !slices.Contains([]string{"max", "generator_cpu", "send_lag_p99", "rss_max"}, metric)
+	return !slices.Contains([]string{"max", "generator_cpu", "send_lag_p50", "send_lag_p99", "rss_max"}, metric)
 }
 
 // estimate is a ratio with what is known of it.
@@ -65,6 +67,7 @@ type estimate struct {
 	low, high, mde            *float64
 	judgement                 Judgement
 	a, b                      string // values, where known
+	aside                     bool   // takes no part in the verdict
 }
 
 func ratiosOf(r *record.Run) *ratios {
@@ -82,8 +85,8 @@ func comparedEstimates(c *record.Comparison) []estimate {
 	for _, m := range c.Metrics {
 		e := estimate{metric: m.Name, unit: m.Unit, better: m.Better, arm: c.B, ratio: m.Ratio, low: m.Low, high: m.High, mde: m.MDE}
 		e.a, e.b = value(m.A, m.Unit), value(m.B, m.Unit)
-		if e.judgement = Judge(m.Low, m.High, m.Better); m.Gated {
-			e.judgement = gated[m.Verdict]
+		if e.judgement, e.aside = gated[m.Verdict], !m.Gated; e.aside {
+			e.judgement = Judgement{"none", "not gated"}
 		}
 		out = append(out, e)
 	}
@@ -151,6 +154,7 @@ func forest(of string, all []estimate, note string) *ratios {
 		}
 		out.Groups[i].Rows = append(out.Groups[i].Rows, e.row(s))
 	}
+	out.Flat = len(out.Groups) == len(all)
 	return out
 }
 
@@ -163,8 +167,19 @@ func (e *estimate) row(s scale) ratioRow {
 	if e.low != nil && e.high != nil && *e.high-*e.low < 0.1 {
 		digits = 3
 	}
-	write := func(v float64) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+	write := func(v float64) string {
+		if v >= 100 {
+			return thousands(v)
+		}
+		return strconv.FormatFloat(v, 'f', digits, 64)
+	}
 	row := ratioRow{Name: e.arm, Text: "×" + write(e.ratio), Judgement: e.judgement, At: fmt.Sprintf("M%s %dh.01", x(e.ratio), rowHeight/2)}
+	switch { // beyond the axis an arrow
+	case e.ratio > s.to:
+		row.At, row.Off = "M985 5L1000 12L985 19", true
+	case e.ratio < s.from:
+		row.At, row.Off = "M15 5L0 12L15 19", true
+	}
 	row.Tip = e.b
 	if e.a != "" {
 		row.Tip = e.a + " → " + e.b
@@ -187,18 +202,23 @@ var ratioSteps = [][][2]float64{
 	{{0.95, 1.05}, {0.9, 1.1}, {0.8, 1.25}},
 	{{0.8, 1.25}, {0.67, 1.5}},
 	{{0.67, 1.5}, {0.5, 2}, {0.33, 3}},
-	{{0.5, 2}, {0.2, 5}, {0.1, 10}},
-	{{0.1, 10}, {0.01, 100}},
+	{{0.5, 2}, {0.2, 5}},
 }
 
 // tickGap is the room of a label, as a share of the axis.
 const tickGap = 0.1
 
-// ratioAxis encloses every interval, symmetrically about 1: as far to double as
-// to half.
+// reachMax keeps one extreme figure from making the others unreadable.
+const reachMax = 5
+
+// ratioAxis encloses every interval that counts, symmetrically about 1: as far
+// to double as to half.
 func ratioAxis(all []estimate) (scale, []mark) {
 	reach := 1.01
 	for _, e := range all {
+		if e.aside {
+			continue
+		}
 		for _, v := range []*float64{&e.ratio, e.low, e.high} {
 			if v != nil && *v > 0 {
 				reach = max(reach, *v, 1 / *v)
@@ -208,7 +228,7 @@ func ratioAxis(all []estimate) (scale, []mark) {
 			reach = max(reach, 1+*e.mde)
 		}
 	}
-	reach = min(math.Pow(reach, 1.06), 200)
+	reach = min(math.Pow(reach, 1.06), reachMax*1.06)
 	steps := ratioSteps[len(ratioSteps)-1]
 	for _, list := range ratioSteps {
 		if reach <= list[len(list)-1][1]*1.02 {

@@ -153,7 +153,7 @@ func TestNumbers(t *testing.T) {
 		{value(173618, "req/s"), "173,618/s"},
 		{value(2.1, "switches/op"), "2.10"},
 		{nameOf("p99.9"), "Latency p99.9"},
-		{nameOf("wire_bytes"), "Wire bytes"},
+		{nameOf("page_faults"), "Page faults"},
 		{nameOf(""), ""},
 		{shell([]string{"a", "b c", "d'e", ""}), `a 'b c' 'd'\''e' ''`},
 	} {
