@@ -20,7 +20,7 @@ func TestCompare(t *testing.T) {
 	if !measured(code) || stderr != "" {
 		t.Fatalf("code %d, %s, %s", code, stdout, stderr)
 	}
-	for _, want := range []string{"beta beside alpha: ", "request duet, ", " of 2 slices, 4 connections: with a rate given", "verdict: ", "files: " + dir} {
+	for _, want := range []string{"beta beside alpha: ", "request duet, ", " of 2 slices after 10ms of warm-up, 4 connections: with a rate given", "verdict: ", "files: " + dir} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the output lacks %q:\n%s", want, stdout)
 		}
@@ -59,8 +59,10 @@ func made() *record.Run {
 	low, high, mde := 1.1, 1.3, 0.04
 	return &record.Run{
 		Status: "degraded", Reasons: []record.Reason{{Status: "degraded", Text: "why"}}, Notes: []string{"said before"},
-		Scenario: record.Scenario{Conns: 50},
-		Arms:     []record.Arm{{Name: "old"}, {Name: "new", Syscalls: &record.Syscalls{Total: 300, PerRequest: 3, Tool: "perf", ByName: map[string]int64{"read": 100, "epoll_pwait": 200}}}},
+		Scenario: record.Scenario{Conns: 50, WarmupNS: 2e9},
+		Arms: []record.Arm{{Name: "old", Rounds: []record.RoundInfo{{
+			Counts: map[string]int64{"completed": 600}, Generator: record.GeneratorInfo{CPUNS: 2e6, Switches: 500, Wakeups: 100, Events: 300},
+		}}}, {Name: "new", Rounds: []record.RoundInfo{{Counts: map[string]int64{"completed": 400}}}, Syscalls: &record.Syscalls{Total: 300, PerRequest: 3, Tool: "perf", ByName: map[string]int64{"read": 100, "epoll_pwait": 200}}}},
 		Comparison: &record.Comparison{
 			A: "old", B: "new", Design: record.DesignProcessDuet, DesignReason: "because", Verdict: record.VerdictRegressed,
 			Epochs: []record.Epoch{{Slices: make([]record.PairedSlice, 16)}},
@@ -75,10 +77,10 @@ func made() *record.Run {
 func TestPairText(t *testing.T) {
 	text := pairText(made())
 	for _, want := range []string{
-		"new beside old: regressed\nprocess duet, 1 epoch of 16 slices, 50 connections: because\n",
+		"new beside old: regressed\nprocess duet, 1 epoch of 16 slices after 2s of warm-up, 50 connections: because\n",
 		"server CPU  µs/req    5.00   6.00        +1.00   1.200       1.100–1.300   4.0 %   regressed\n",
 		"switches    per req   0.50   0.50            0   0.998                 –       –         (…)\n",
-		"98.3 % interval", "new: 3.00 system calls per request (perf): epoll_pwait 2.00, read 1.00\n", "note: said before\n", "verdict: degraded\n  - why\n",
+		"98.3 % interval", "new: 3.00 system calls per request (perf): epoll_pwait 2.00, read 1.00\n", "generator: 2.00 µs of CPU and 0.50 switches per request, 3.00 events per wake-up\n", "note: said before\n", "verdict: degraded\n  - why\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"lars/bench/compare"
 	"lars/bench/record"
@@ -31,6 +32,7 @@ func pairText(r *record.Run) string {
 			out.WriteString(line)
 		}
 	}
+	out.WriteString(generatorLine(r))
 	out.WriteString("\n")
 	if standIns := standInLines(r); standIns != "" {
 		out.WriteString(standIns + "\n")
@@ -54,12 +56,12 @@ func pairMarkdown(r *record.Run) string {
 		}
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&out, "\nNote: %s.\n", note)
+		fmt.Fprintf(&out, "\nNote: %s.\n", escaped(note))
 	}
 	if r.Status != "valid" {
 		fmt.Fprintf(&out, "\nThe run is %s:\n\n", r.Status)
 		for _, reason := range r.Reasons {
-			fmt.Fprintf(&out, "- %s: %s\n", reason.Status, reason.Text)
+			fmt.Fprintf(&out, "- %s: %s\n", reason.Status, escaped(reason.Text))
 		}
 	}
 	return out.String()
@@ -78,7 +80,7 @@ func pairDesign(r *record.Run) string {
 	if usable == 1 {
 		epochs = "1 epoch"
 	}
-	return fmt.Sprintf("%s, %s of %d slices, %d connections: %s", strings.ReplaceAll(c.Design, "-", " "), epochs, most, r.Scenario.Conns, c.DesignReason)
+	return fmt.Sprintf("%s, %s of %d slices after %v of warm-up, %d connections: %s", strings.ReplaceAll(c.Design, "-", " "), epochs, most, time.Duration(r.Scenario.WarmupNS), r.Scenario.Conns, c.DesignReason)
 }
 
 // pairConfidence heads the column of intervals.
@@ -135,6 +137,29 @@ func pairCells(m *record.ComparedMetric) []string {
 		difference = "+" + difference
 	}
 	return []string{label, u.name, significant(m.A / u.size), significant(m.B / u.size), difference, fmt.Sprintf("%.3f", m.Ratio), interval, mde, verdict}
+}
+
+// generatorLine is what the third process did: it serves both arms of a duet.
+func generatorLine(r *record.Run) string {
+	var cpu, switches, wakeups, events, requests float64
+	for i := range r.Arms {
+		for _, round := range r.Arms[i].Rounds {
+			requests += float64(round.Counts["completed"])
+			if i == 0 {
+				switches += float64(round.Generator.Switches) // of the whole epoch in any design
+			}
+			if i > 0 && r.Comparison.Design != record.DesignABBA {
+				continue // the same process in the same seconds
+			}
+			g := round.Generator
+			cpu, wakeups, events = cpu+float64(g.CPUNS), wakeups+float64(g.Wakeups), events+float64(g.Events)
+		}
+	}
+	if requests == 0 || wakeups == 0 {
+		return ""
+	}
+	return fmt.Sprintf("generator: %s µs of CPU and %s switches per request, %s events per wake-up\n",
+		significant(cpu/requests/1e3), significant(switches/requests), significant(events/wakeups))
 }
 
 // callsLine lists the system calls of an arm, the most frequent first.

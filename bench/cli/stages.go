@@ -141,10 +141,11 @@ func printStages(w io.Writer, r *record.Run) {
 }
 
 func stagesMarkdown(w io.Writer, r *record.Run) {
+	fmt.Fprint(w, headMarkdown(r))
 	for _, g := range stageGrids(r) {
-		fmt.Fprintln(w, g.markdown())
+		fmt.Fprint(w, "\n"+g.markdown())
 	}
-	fmt.Fprintf(w, "%s\n\n%s", stagesNote, verdictText(r))
+	fmt.Fprintf(w, "\n%s.\n%s", stagesNote, tailMarkdown(r))
 }
 
 // stageGrids are a table for the median, and one for the tail.
