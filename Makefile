@@ -10,7 +10,7 @@ bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines sim soak up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -34,8 +34,8 @@ lint: ## vet and staticcheck
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 20m ./...
 
-plain: ## the tests that the race detector leaves out or makes smaller: full sizes, allocations
-	$(GO) test -timeout 20m ./backends/... ./system/dns
+plain: ## the tests that the race detector leaves out or makes smaller: full sizes, allocations, many seeds
+	$(GO) test -timeout 20m ./backends/... ./system/dns ./simulator/virtual
 
 manifests: ## those of Kubernetes, against its types
 	cd deploy/kubernetes && $(GO) vet ./... && $(GO) test ./...
@@ -77,6 +77,12 @@ gate: build ## is this a regression? make gate BASE=main; GATE_FLAGS takes any f
 
 selftest: build ## learn the noise of this machine: make selftest SELFTEST_FLAGS="--for 12m"
 	@$(LARS) bench selftest $(SELFTEST_FLAGS)
+
+sim: build ## the whole system in virtual time under a plan of faults: make sim PLAN=slow-host SEED=7
+	@$(LARS) sim virtual $(if $(PLAN),--plan $(PLAN)) $(if $(SEED),--seed $(SEED)) $(if $(FOR),--for $(FOR))
+
+soak: build ## the same under random plans, seed after seed: make soak FOR=1h
+	@$(LARS) sim soak $(if $(FOR),--for $(FOR))
 
 up: build ## the whole system on this machine: make up BACKEND=epoll; UP_FLAGS takes any flag
 	@$(LARS) up --backend $(BACKEND) $(UP_FLAGS)

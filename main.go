@@ -10,6 +10,7 @@ import (
 	bench "lars/bench/cli"
 	"lars/bench/server"
 	"lars/internal/cli"
+	sim "lars/simulator/cli"
 	system "lars/system/cli"
 )
 
@@ -32,6 +33,7 @@ func commands() cli.Table {
 			{Name: "register", Summary: "make the agent learn a module", Run: system.Register},
 			{Name: "qps", Summary: "callers in a loop: get_host, then report", Run: system.QPS},
 			{Name: "route", Summary: "show and change the routes in the store", Run: system.Route().Run},
+			{Name: "sim", Summary: "run the system under faults, in virtual time; or the original's simulator", Run: sim.Sim(system.Simulator)},
 			{Name: "config", Summary: "check configuration files", Run: system.Config().Run},
 			{Name: "bench", Summary: "measure one server, or compare all backends", Run: bench.Commands(measurable()).Run},
 			{Name: "serve", Summary: "run a server on a backend", Run: server.Commands(backends.Open, backends.Names()).Run},
@@ -44,6 +46,7 @@ func commands() cli.Table {
 			"lars backends",
 			"lars bench run --backend epoll",
 			"lars bench all",
+			"lars sim virtual --plan slow-host",
 			"lars serve echo --backend std --listen 127.0.0.1:7777",
 		},
 	}

@@ -24,10 +24,18 @@ func Names() []string {
 
 // Shipped returns a plan by its name.
 func Shipped(name string) (*Plan, error) {
-	file := path.Join("plans", name+".yaml")
-	data, err := plans.ReadFile(file)
+	data, err := Text(name)
 	if err != nil {
-		return nil, fmt.Errorf("no plan %q; allowed: %s, or a file", name, strings.Join(Names(), ", "))
+		return nil, err
 	}
-	return Decode(file, data)
+	return Decode(name+".yaml", data)
+}
+
+// Text is the file of a shipped plan.
+func Text(name string) ([]byte, error) {
+	data, err := plans.ReadFile(path.Join("plans", name+".yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("no plan %q; shipped are %s", name, strings.Join(Names(), ", "))
+	}
+	return data, nil
 }

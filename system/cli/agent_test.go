@@ -189,6 +189,25 @@ func TestQPS(t *testing.T) {
 }
 
 // Nobody listens there.
+func TestSimulator(t *testing.T) {
+	at, _ := agentProcess(t, "--port", "0", "--dns", plainDNS(t), "--reporter", "127.0.0.1:9", "--routes-file", filepath.Join(t.TempDir(), "routes"))
+	out, msg, code := runCommand(t, Simulator, "1", "1", "3", "50", "--agent", at, "--pause", "1ms")
+	good, bad := strings.Count(out, "host 192.168.1.1:7001 called  SUCCESS.\n"), strings.Count(out, "host 192.168.1.1:7001 called  ERROR!!!\n")
+	sum := fmt.Sprintf("ip : 192.168.1.1:7001: success: %d; error: %d\n", good, bad)
+	over := strings.Count(out, "1,1 all hosts were overloaded!!!\n") // a host that fails so often
+	if code != 0 || good+bad+over != 50 || good == 0 || bad == 0 || !strings.HasSuffix(out, sum) {
+		t.Errorf("code %d, %q\n%s", code, msg, out)
+	}
+	for _, args := range []string{"1", "1 1 11", "1 1 2 -1", "1 1 2 3 4", "a 1"} {
+		if _, msg, code := runCommand(t, Simulator, append(strings.Fields(args), "--agent", at)...); code != 2 {
+			t.Errorf("%s: code %d, %q", args, code, msg)
+		}
+	}
+	if _, msg, code := runCommand(t, Simulator, "9", "9", "--agent", at); code != 13 || !strings.Contains(msg, "modid 9, cmdid 9") {
+		t.Errorf("no such module: code %d, %q", code, msg)
+	}
+}
+
 func TestToolsWithoutAnAgent(t *testing.T) {
 	var addrs []string
 	for range wire.AgentPorts {
@@ -227,7 +246,7 @@ func TestAgentAddrs(t *testing.T) {
 func TestHelpOfAgentAndTools(t *testing.T) {
 	for name, f := range map[string]cli.Func{
 		"agent": Agent(backends.Open, backends.Names()), "gethost": GetHost, "getroute": GetRoute,
-		"report": Report, "register": Register, "qps": QPS,
+		"report": Report, "register": Register, "qps": QPS, "sim": Simulator,
 	} {
 		out, _, code := runCommand(t, f, "--help")
 		if code != 0 || !strings.Contains(out, "Usage: lars "+name) || !strings.Contains(out, "Examples:\n  lars "+name) {

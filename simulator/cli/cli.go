@@ -1,0 +1,99 @@
+// Package cli has the commands "lars sim ...": it reads plans, runs them in
+// virtual time, and prints what the checkers found, with the one command that
+// shows it again. What a run does is package virtual's.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"lars/internal/cli"
+	"lars/simulator/fault"
+	"lars/simulator/virtual"
+)
+
+// Sim is the command "lars sim". original is its form with two numbers, as the
+// original's simulator has it.
+func Sim(original cli.Func) cli.Func {
+	table := cli.Table{
+		Name:    "lars sim",
+		Summary: "The system under faults. 'lars sim MODID CMDID [ERRRATE] [QUERIES]' is the original's simulator, against a running agent.",
+		Commands: []cli.Command{
+			{Name: "virtual", Summary: "run the whole system under a plan of faults in virtual time, the same each time", Run: runVirtual},
+			{Name: "soak", Summary: "run one random plan after the other until something fails", Run: soak},
+			{Name: "plans", Summary: "list the plans that are shipped, or print one", Run: plans},
+			{Name: "schema", Summary: "print the JSON schema of plans", Run: schema},
+		},
+		Examples: []string{
+			"lars sim virtual --plan slow-host", "lars sim virtual --plan chaos --seed 7 --for 10m", "lars sim virtual --plan my.yaml --json",
+			"lars sim soak --for 1h", "lars sim plans crash > my.yaml", "lars sim 1 1 2 100",
+		},
+	}
+	return func(ctx context.Context, stdout, stderr io.Writer, args []string) error {
+		if len(args) > 0 && args[0] != "" && strings.Trim(args[0], "0123456789") == "" {
+			return original(ctx, stdout, stderr, args)
+		}
+		return table.Run(ctx, stdout, stderr, args)
+	}
+}
+
+// chaos names the plan that is drawn from the seed.
+const chaos = "chaos"
+
+// open finds a plan: a shipped one, the drawn one, or a file.
+func open(name string, seed uint64, d time.Duration) (*fault.Plan, error) {
+	switch {
+	case name == chaos:
+		return virtual.Chaos(seed, d), nil
+	case strings.ContainsAny(name, "./"):
+		return fault.ReadFile(name)
+	}
+	return fault.Shipped(name)
+}
+
+func plans(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars sim plans", "[NAME]", "Lists the plans that are shipped, or prints one, to be changed.", "lars sim plans", "lars sim plans crash > my.yaml")
+	if done, err := f.ParseArgs(stdout, args); done || err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		text, err := fault.Text(f.Arg(0))
+		if err != nil {
+			return f.Errorf("%v", err)
+		}
+		_, err = stdout.Write(text)
+		return err
+	}
+	for _, name := range fault.Names() {
+		p, err := fault.Shipped(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%-10s  %s\n", name, p.About)
+	}
+	fmt.Fprintf(stdout, "%-10s  %s\n", chaos, "Faults of all kinds, in a world of any shape, drawn from the seed.")
+	return nil
+}
+
+func schema(_ context.Context, stdout, _ io.Writer, args []string) error {
+	f := cli.NewFlags("lars sim schema", "", "Prints the JSON schema of plans, for editors.", "lars sim schema > plan.schema.json")
+	if done, err := f.Parse(stdout, args); done || err != nil {
+		return err
+	}
+	_, err := stdout.Write(fault.Schema())
+	return err
+}
+
+// onTerminal reports whether a person looks at w.
+func onTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lars/internal/cli"
+)
+
+func run(t *testing.T, args ...string) (stdout, message string, code int) {
+	t.Helper()
+	var out, msg bytes.Buffer
+	original := func(_ context.Context, stdout, _ io.Writer, args []string) error {
+		_, err := io.WriteString(stdout, "original "+strings.Join(args, " "))
+		return err
+	}
+	err := Sim(original)(t.Context(), &out, &msg, args)
+	cli.Print(&msg, err)
+	return out.String(), msg.String(), cli.Code(err)
+}
+
+func file(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "plan.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestVirtual(t *testing.T) {
+	out, msg, code := run(t, "virtual", "--plan", "none", "--seed", "5")
+	for _, want := range []string{"plan none, seed 5: 1m29s of virtual time", "trace hash ", "all checks hold"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("code %d, %q: no %q in\n%s", code, msg, want, out)
+		}
+	}
+	again, _, _ := run(t, "virtual", "--plan", "none", "--seed", "5", "--json")
+	var r struct{ Hash, Replay string }
+	if err := json.Unmarshal([]byte(again), &r); err != nil || !strings.Contains(out, r.Hash) || r.Replay != "lars sim virtual --plan none --seed 5" {
+		t.Errorf("%v: %+v", err, r)
+	}
+	if out, msg, code := run(t, "virtual", "--plan", file(t, "workload: {callers: {rate: 5}}\n"), "--for", "2m"); code != 0 {
+		t.Errorf("a file: code %d, %q\n%s", code, msg, out)
+	}
+}
+
+// A broken promise is told with its trace and the command that shows it again.
+func TestVirtualFails(t *testing.T) {
+	// Hosts that fail every other call break the promise of recovery.
+	name := file(t, "workload: {hosts: {errors: 0.5, errors_at_capacity: 0.5}}\n")
+	out, _, code := run(t, "virtual", "--plan", name, "--seed", "3")
+	for _, want := range []string{"around the first violation:\n", " turn of loop 0", "recovery: ", "show it again: lars sim virtual --plan " + name + " --seed 3\n"} {
+		if code != cli.ExitFailed || !strings.Contains(out, want) {
+			t.Errorf("code %d, no %q in\n%s", code, want, out)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"virtual --plan nope", `no plan "nope"; shipped are brownout,`},
+		{"virtual --plan no/such.yaml", "no such file"},
+		{"virtual --plan crash --for 10s", "--for 10s is too short: the plan crash and the checks after it need"},
+		{"virtual --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99; allowed: 1 to 20"},
+		{"soak --for 0s", "want times above 0"},
+		{"plans nope", `no plan "nope"`},
+		{"nope", `unknown command "nope"`},
+	} {
+		if _, msg, code := run(t, strings.Fields(c.args)...); code != cli.ExitUsage || !strings.Contains(msg, c.want) {
+			t.Errorf("%s: code %d, %q; want %q", c.args, code, msg, c.want)
+		}
+	}
+}
+
+func TestSoak(t *testing.T) {
+	out, _, code := run(t, "soak", "--for", "300ms", "--parallel", "2", "--first", "7")
+	if code != 0 || !strings.Contains(out, " seeds, ") || !strings.Contains(out, "all checks hold") {
+		t.Errorf("code %d\n%s", code, out)
+	}
+}
+
+func TestPlansAndSchema(t *testing.T) {
+	out, _, _ := run(t, "plans")
+	if !strings.Contains(out, "slow-host   One host") || !strings.Contains(out, "chaos ") {
+		t.Error(out)
+	}
+	text, _, _ := run(t, "plans", "crash")
+	if !strings.HasPrefix(text, "name: crash\n") {
+		t.Error(text)
+	}
+	out, _, _ = run(t, "schema")
+	if !json.Valid([]byte(out)) {
+		t.Error(out)
+	}
+}
+
+func TestOriginalsForm(t *testing.T) {
+	if out, _, _ := run(t, "1", "1", "2", "100"); out != "original 1 1 2 100" {
+		t.Error(out)
+	}
+	for _, name := range []string{"virtual", "soak", "plans", "schema"} {
+		if out, _, code := run(t, name, "--help"); code != 0 || !strings.Contains(out, "Usage: lars sim "+name) || !strings.Contains(out, "Examples:") {
+			t.Errorf("%s: %d\n%s", name, code, out)
+		}
+	}
+}
