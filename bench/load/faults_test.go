@@ -272,7 +272,7 @@ func TestOneWay(t *testing.T) {
 	for network, addr := range map[string]netip.AddrPort{"tcp": serveTCP(t, silent), "udp": serveUDP(t, silent)} {
 		c := Config{Network: network, Addr: addr, Conns: 2, Rate: 1000, Workload: oneWay{}, Duration: 300 * time.Millisecond}
 		r := runLoad(t, c)
-		if r.Completed == 0 || r.Completed != r.Sent || r.Lost+r.Wrong != 0 || r.Service.Count() != 0 {
+		if r.Completed == 0 || r.Completed != r.Sent || r.Lost+r.Wrong != 0 || r.Service.Count()+r.Response.Count() != 0 || r.SendLag.Count() == 0 || r.OneWay != r.Sent {
 			t.Errorf("%s: counts %+v", network, r.Counts)
 		}
 		c.Rate = 0

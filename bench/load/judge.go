@@ -149,7 +149,7 @@ func (r *Result) judgeRate(add addReason) {
 // the server's full sockets, or the limit of requests in flight, held it up.
 func (r *Result) judgeLag(add addReason) {
 	oneWay := r.Config.Workload != nil && r.Config.Workload.OneWay()
-	if r.SendLag.Count() == 0 || r.Blocked > 0 || r.Config.Depth > 0 && !oneWay {
+	if r.SendLag.Count() == 0 || r.Blocked+r.Held > 0 {
 		return
 	}
 	lag := r.SendLag.Percentile(99, confidenceInternal).Value
@@ -206,7 +206,7 @@ func (r *Result) judgeGenerator(add addReason) {
 		add(Degraded, "the generator waited for its processor for %v of %v", d.Round(time.Millisecond), r.Elapsed.Round(time.Millisecond))
 	}
 	p99 := time.Duration(r.Response.Percentile(99, confidenceInternal).Value)
-	if r.Audit.GCPauseMax > p99 && r.Completed > 0 {
+	if r.Audit.GCPauseMax > p99 && r.Response.Count() > 0 {
 		add(Degraded, "the generator's own pause of %v is longer than p99 %v", r.Audit.GCPauseMax, p99)
 	}
 }

@@ -48,6 +48,8 @@ func TestJudge(t *testing.T) {
 		{"late for the median", Degraded, "late", func(r *Result) { lags(r, 3e5) }},
 		{"late for the tail", Invalid, "late", func(r *Result) { lags(r, 9e5) }},
 		{"late, sockets full", Valid, "", func(r *Result) { lags(r, 9e5); r.Blocked = 1 }},
+		{"late, too many in flight", Valid, "", func(r *Result) { lags(r, 9e5); r.Config.Depth, r.Held = 1, 1 }},
+		{"late, never too many in flight", Invalid, "late", func(r *Result) { lags(r, 9e5); r.Config.Depth = 100 }},
 		{"busy, open", Invalid, "bottleneck", func(r *Result) { r.Audit.WorkerShare = 0.9 }},
 		{"busy, closed", Degraded, "bottleneck", func(r *Result) { r.Config.Rate, r.Audit.WorkerShare = 0, 0.9 }},
 		{"busy, the server busier", Valid, "", func(r *Result) {

@@ -54,6 +54,8 @@ type Counts struct {
 	// Blocked counts the times a socket could take no more and requests had
 	// to wait for it; no fault by itself.
 	Blocked uint64
+	// Held counts the times a request waited for the limit of those in flight.
+	Held uint64
 }
 
 // Add adds other to c.
@@ -78,6 +80,7 @@ func (c *Counts) Add(other *Counts) {
 	c.BadFrames += other.BadFrames
 	c.Pushed += other.Pushed
 	c.Blocked += other.Blocked
+	c.Held += other.Held
 }
 
 // Errors is the sum of what must not happen on any network: wrong replies,

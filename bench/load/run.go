@@ -191,6 +191,7 @@ func (a *Arm) add(phase Phase, t *tally) {
 	case Draining:
 		late := t.Counts
 		late.Arrivals, late.Sent, late.Completed, late.BytesOut, late.BytesIn = 0, 0, 0, 0, 0
+		late.OneWay, late.Connects = 0, 0
 		a.Counts.Add(&late)
 	}
 	a.Latency.merge(&t.Latency)

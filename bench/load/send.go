@@ -61,6 +61,7 @@ func (w *worker) send(c *conn, now int64) {
 	for !c.blocked && !c.dead {
 		seq, until := c.next, w.sendable(c)
 		if seq == until {
+			w.holds(c)
 			return
 		}
 		if c.fd < 0 {
@@ -83,6 +84,13 @@ func (w *worker) sendable(c *conn) uint64 {
 		return c.made
 	}
 	return min(c.made, c.next+uint64(max(w.cfg.Depth-c.flying, 0)))
+}
+
+// holds counts the requests of c that only the limit in flight keeps.
+func (w *worker) holds(c *conn) {
+	if w.open && c.next < c.made {
+		w.of(c).Held++
+	}
 }
 
 // sent takes the requests of c below seq for sent.
@@ -128,14 +136,11 @@ func (w *worker) completeSome(c *conn, from uint64, now int64) {
 // completeOneWay settles what was sent and has no reply.
 func (w *worker) completeOneWay(c *conn) {
 	for c.oldest < c.next {
-		s, _ := c.answer(c.oldest)
+		c.skip(c.oldest)
 		w.inFlight--
 		c.flying--
 		w.of(c).Completed++
 		w.of(c).OneWay++
-		if s.due >= w.measureFrom {
-			w.of(c).Response.Record(s.sent - s.due)
-		}
 	}
 }
 

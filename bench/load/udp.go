@@ -89,6 +89,7 @@ func (w *worker) sendUDP(c *conn, now int64) {
 	for !c.blocked {
 		n := int(min(w.sendable(c)-c.next, uint64(len(b.messages))))
 		if n == 0 {
+			w.holds(c)
 			return
 		}
 		for i := range n {

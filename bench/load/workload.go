@@ -22,8 +22,9 @@ type Workload interface {
 	// still unanswered: a number that is cut in the frame is to be completed
 	// to the nearest one. reply dies on return.
 	CheckReply(reply []byte, conn int, oldest uint64) (seq uint64, is Content)
-	// OneWay is true when requests have no reply. Such a load is an open loop
-	// and its requests are completed when sent.
+	// OneWay is true when requests have no reply. Such a load is an open loop,
+	// its requests are completed when sent, and it has no response times: what
+	// the sending took is the send lag.
 	OneWay() bool
 }
 

@@ -42,6 +42,21 @@ func MAD(xs []float64) float64 {
 	return Median(deviations)
 }
 
+// MedianRanks gives the order statistics, from 0, of n independent samples
+// between which their median lies with at least the given confidence; false when
+// n is too small (below 6 for 0.95). The law of the lower one is binomial.
+func MedianRanks(n int, confidence float64) (low, high int, ok bool) {
+	tail := math.Pow(0.5, float64(n)) // P(B(n, 1/2) = k), k from 0
+	sum := 0.0
+	for k := 0; k < n/2; k++ {
+		if sum += tail; sum > (1-confidence)/2 {
+			return k - 1, n - k, k > 0
+		}
+		tail *= float64(n-k) / float64(k+1)
+	}
+	return 0, n - 1, false
+}
+
 // HodgesLehmann is the median of the Walsh averages of xs: the centre that the
 // signed-rank test estimates. As robust as one needs here, and 95 % as precise
 // as the mean where the mean is best (Hodges and Lehmann 1963). NaN for none.

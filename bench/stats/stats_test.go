@@ -152,3 +152,17 @@ func FuzzPairedRatio(f *testing.F) {
 		}
 	})
 }
+
+// TestMedianRanks against the usual table of the sign test, 95 %, two sides.
+func TestMedianRanks(t *testing.T) {
+	for n, want := range map[int][2]int{6: {0, 5}, 7: {0, 6}, 8: {0, 7}, 9: {1, 7}, 10: {1, 8}, 15: {3, 11}, 20: {5, 14}, 25: {7, 17}} {
+		if low, high, ok := MedianRanks(n, 0.95); !ok || low != want[0] || high != want[1] {
+			t.Errorf("n=%d: %d to %d, %v; want %v", n, low, high, ok, want)
+		}
+	}
+	for n := range 6 {
+		if _, _, ok := MedianRanks(n, 0.95); ok {
+			t.Errorf("n=%d supports no interval", n)
+		}
+	}
+}
