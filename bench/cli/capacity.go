@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ func newSweep(c *command) *sweep {
 }
 
 func (s *sweep) run(ctx context.Context, stdout, stderr io.Writer, args []string) error {
-	if done, err := s.flags.Parse(stdout, args); done || err != nil {
+	if done, err := s.parse(stdout, args); done || err != nil {
 		return err
 	}
 	if err := s.check(); err != nil {
@@ -110,8 +111,8 @@ func (s *sweep) check() (err error) {
 		return s.flags.Errorf("--from %v: windows of %v would have too few requests for %v: choose %.0f or more, or a longer --duration", s.from, s.duration, s.slo, least)
 	case s.from > s.to:
 		return s.flags.Errorf("--from %v is above --to %v", s.from, s.to)
-	case s.workload == pushName || s.workload == "report" || s.workload == "reportstore":
-		return s.flags.Errorf("--workload %s: a capacity is found for requests with a reply: echo, gethost, getroute", s.workload)
+	case slices.Contains([]string{pushName, "report", "reportstore", idleName, slowName}, s.workload):
+		return s.flags.Errorf("--workload %s: a capacity is found for requests with a reply: echo, churn, gethost, mixed, getroute", s.workload)
 	}
 	s.rate = s.from
 	if s.timeout == 0 {

@@ -41,6 +41,7 @@ func Commands(backends []Backend) cli.Table {
 			{Name: "worker", Summary: "make load for a coordinator on another machine", Run: worker},
 			{Name: "gate", Summary: "is this commit a regression? against a base, by learned noise", Run: gateCommand(backends)},
 			{Name: "selftest", Summary: "learn the noise of this machine, and how far verdicts can be trusted", Run: selftestCommand(backends)},
+			{Name: "scenarios", Summary: "list the workloads that ship as files, or check one of your own", Run: scenarios},
 			{Name: "verify", Summary: "check the files of results", Run: verify},
 			{Name: "index", Summary: "make the pages that say what a folder of results found", Run: index},
 			{Name: "merge", Summary: "one result of several generators that ran together", Run: mergeFolders},
@@ -53,6 +54,7 @@ func Commands(backends []Backend) cli.Table {
 			"lars bench all --workload gethost",
 			"lars bench compare --a epoll --b netpoll",
 			"lars bench all --markdown",
+			"lars bench all --scenario mixed",
 			"lars bench capacity --slo p99:5ms --backend epoll",
 		},
 	}
@@ -70,7 +72,7 @@ func all(b []Backend) *command { return &command{backends: b, name: "lars bench 
 
 func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []string) error {
 	o := c.options()
-	if done, err := o.flags.Parse(stdout, args); done || err != nil {
+	if done, err := o.parse(stdout, args); done || err != nil {
 		return err
 	}
 	config, err := o.config(ctx, stderr)

@@ -23,6 +23,9 @@ import (
 // their own binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "serve" {
+		if i := slices.Index(os.Args, "--backend"); slices.Contains(open.Names(), os.Args[i+1]) {
+			os.Exit(cli.Main(server.Commands(open.Open, open.Names()).Run, os.Stdout, os.Stderr, os.Args[2:]))
+		}
 		serve(os.Args[2:])
 		return
 	}
@@ -231,7 +234,7 @@ func TestRefusals(t *testing.T) {
 		{"run --backend alpha --duration 0s", "nothing would be measured"},
 		{"run --backend alpha --duration soon", "-duration"},
 		{"run --backend alpha --out /proc/nowhere", "can be written"},
-		{"run --workload nope", "Known: echo, gethost, getroute, report, reportstore, push"},
+		{"run --workload nope", "Known: echo, churn, idle, slow, gethost, getroute, mixed, report, reportstore, push"},
 		{"run --workload push --rate 5", "its own pace"},
 		{"run --workload getroute --udp", "over TCP"},
 		{"run --workload gethost --payload 9", "follows from --hosts"},
@@ -264,7 +267,7 @@ func TestRefusals(t *testing.T) {
 		{"capacity --from 5000 --to 4000", "is above --to"},
 		{"capacity --to 0", "choose a rate above 0"},
 		{"capacity --duration 0s", "nothing would be measured"},
-		{"capacity --workload report", "requests with a reply: echo, gethost, getroute"},
+		{"capacity --workload report", "requests with a reply: echo, churn, gethost, mixed, getroute"},
 		{"capacity --backend nope", "unknown backend"},
 		{"verify", "which folder"},
 		{"render nowhere", "no such file"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func newPair(c *command) *pair {
 }
 
 func (p *pair) run(ctx context.Context, stdout, stderr io.Writer, args []string) error {
-	if done, err := p.flags.Parse(stdout, args); done || err != nil {
+	if done, err := p.parse(stdout, args); done || err != nil {
 		return err
 	}
 	show := newLive(stderr, p.live())
@@ -147,7 +148,7 @@ func (p *pair) config(ctx context.Context, show *live) (compare.Config, error) {
 		return c, p.flags.Errorf("%v", err)
 	}
 	if p.kind.service != "" {
-		if p.upstream, err = newUpstream(ctx, p.kind.service, p.routes); err != nil {
+		if p.upstream, err = newUpstream(ctx, p.kind.service, p.routes, ""); err != nil {
 			return c, err
 		}
 	}
@@ -180,8 +181,8 @@ func (p *pair) check() error {
 	switch {
 	case p.loops < 1 || p.threads < 1:
 		return p.flags.Errorf("--loops and --generator-loops are 1 or more")
-	case p.kind.name == pushName || p.kind.name == "report" || p.kind.name == "reportstore":
-		return p.flags.Errorf("--workload %s: requests with a reply are compared: echo, gethost, getroute", p.kind.name)
+	case slices.Contains([]string{pushName, "report", "reportstore", idleName, slowName}, p.kind.name) || p.edits > 0:
+		return p.flags.Errorf("--workload %s: requests with a reply are compared: echo, churn, gethost, mixed, getroute without --edits", p.kind.name)
 	case p.json && p.markdown:
 		return p.flags.Errorf("--json and --markdown exclude each other")
 	case p.base != "" && p.a+p.b+p.aBin+p.bBin != "":

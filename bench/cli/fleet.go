@@ -93,14 +93,18 @@ func (o *options) spread(all *fleet.Fleet, targets []run.Target) error {
 		if targets[i].Drive != nil {
 			return o.flags.Errorf("--workers: the load of %s is made by this machine alone", o.kind.name)
 		}
-		targets[i].Drive = all.Drive(fleet.Spec{Name: o.kind.name, Payload: o.payload, Modules: o.routes.Modules, Hosts: o.routes.Hosts})
+		targets[i].Drive = all.Drive(fleet.Spec{
+			Name: o.kind.name, Payloads: o.payload, Modules: o.routes.Modules, Hosts: o.routes.Hosts,
+			Mix: [3]int{o.mix.GetHost, o.mix.Report, o.mix.GetRoute},
+		})
 	}
 	return nil
 }
 
 // makeWorkload is what a worker does with the name that it is given.
 func makeWorkload(s fleet.Spec, j fleet.Job) (load.Workload, error) {
-	o := &options{payload: s.Payload, routes: workload.Routes{Modules: s.Modules, Hosts: s.Hosts}, depth: j.Depth}
+	o := &options{payload: s.Payloads, routes: workload.Routes{Modules: s.Modules, Hosts: s.Hosts}, depth: j.Depth, rate: j.Rate}
+	o.mix = workload.Mix{GetHost: s.Mix[0], Report: s.Mix[1], GetRoute: s.Mix[2]}
 	for _, k := range kinds() {
 		if k.name == s.Name {
 			return k.make(o)

@@ -65,6 +65,13 @@ func (g *grid) has(text string) bool {
 	return slices.ContainsFunc(g.rows, func(row []string) bool { return slices.Contains(row, text) })
 }
 
+// mentions tells whether text is part of a cell.
+func (g *grid) mentions(text string) bool {
+	return slices.ContainsFunc(g.rows, func(row []string) bool {
+		return slices.ContainsFunc(row, func(cell string) bool { return strings.Contains(cell, text) })
+	})
+}
+
 // String lays the grid out. A row of one cell is a heading and takes no part in
 // the widths.
 func (g *grid) String() string {

@@ -11,6 +11,7 @@ import (
 	"lars/bench/load"
 	"lars/bench/pace"
 	"lars/bench/run"
+	"lars/bench/run/crowd"
 	"lars/bench/workload"
 	"lars/internal/cli"
 )
@@ -28,12 +29,20 @@ type options struct {
 	remote   fleetFlags
 	fleet    *fleet.Fleet // nil unless other machines make the load
 
+	scenario string     // as given
+	source   run.Source // what it held
+	mix      workload.Mix
+	slow     crowd.Stalled
+	edits    float64
+	store    string
+
 	backend, server, addr, listen string
 	pid                           int
 	backends, baseline            string
 
 	udp                       bool
-	conns, depth, payload     int
+	conns, depth              int
+	payload                   sizes
 	rate                      float64
 	arrivals                  string
 	duration, warmup, timeout time.Duration
@@ -87,6 +96,8 @@ func (c *command) options() *options {
 
 func (o *options) loadFlags() {
 	f := o.flags
+	o.mix, o.slow = mixDefault(), slowDefault()
+	f.StringVar(&o.scenario, "scenario", "", "`name or file` of a scenario, instead of the flags below, which overrule it: see lars bench scenarios")
 	f.StringVar(&o.workload, "workload", "echo", "`name`: "+kindNames())
 	f.IntVar(&o.routes.Modules, "modules", 1000, "`number` of modules that the dns or agent knows")
 	f.IntVar(&o.routes.Hosts, "hosts", 10, "`number` of hosts of each module")
@@ -94,7 +105,10 @@ func (o *options) loadFlags() {
 	f.IntVar(&o.conns, "conns", 100, "`number` of connections (of sockets, for UDP)")
 	f.IntVar(&o.depth, "depth", 0, "`requests` in flight on each connection: of a closed loop (1), or at most, with --rate (no limit)")
 	f.StringVar(&o.arrivals, "arrivals", "poisson", "open loop: `law` of the arrivals, poisson or constant")
-	f.IntVar(&o.payload, "payload", 0, "`bytes` of content in a message; 0 is the original's 13 (a 20-byte body)")
+	f.Var(&o.payload, "payload", "`bytes` of content in a message, or a list of several that take turns; 0 is the original's 13 (a 20-byte body)")
+	f.Float64Var(&o.edits, "edits", 0, "getroute: `edits` a second of a route, which watchers may not see go back")
+	f.IntVar(&o.slow.Readers, "stalled", o.slow.Readers, "slow: `number` of readers that stall")
+	f.StringVar(&o.store, "store", "", "reportstore: `store` instead of a fresh SQLite file: mysql://USER@HOST:PORT/DATABASE")
 	f.DurationVar(&o.timeout, "timeout", 0, "`time` after which a request is given up (10s, UDP 1s)")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that the arrivals follow from; round k uses seed+k")
 }
@@ -152,7 +166,7 @@ func (c *command) names() []string {
 // config turns the flags into a run. Notes, such as a missing compiler for the
 // floor of a comparison, go to stderr.
 func (o *options) config(ctx context.Context, stderr io.Writer) (run.Config, error) {
-	c := run.Config{Loops: o.loops, Workers: o.threads, Rounds: o.repeat, Idle: o.idle, Calls: o.syscalls}
+	c := run.Config{Loops: o.loops, Workers: o.threads, Rounds: o.repeat, Idle: o.idle, Calls: o.syscalls, Source: o.source}
 	if o.loops < 1 || o.threads < 1 || o.repeat < 1 {
 		return c, o.flags.Errorf("--loops, --generator-loops and --repeat are 1 or more")
 	}
@@ -174,7 +188,7 @@ func (o *options) config(ctx context.Context, stderr io.Writer) (run.Config, err
 		return c, o.flags.Errorf("%v", err)
 	}
 	if c.Name = o.kind.name; o.kind.service != "" {
-		if o.upstream, err = newUpstream(ctx, o.kind.service, o.routes); err != nil {
+		if o.upstream, err = newUpstream(ctx, o.kind.service, o.routes, o.store); err != nil {
 			return c, err
 		}
 	}
@@ -182,12 +196,19 @@ func (o *options) config(ctx context.Context, stderr io.Writer) (run.Config, err
 	if err == nil && o.withEcho {
 		c.Targets, err = o.addEchoes(c.Targets, c.Load.Workload)
 	}
+	if err == nil {
+		c.Targets, c.Beside = o.surround(c.Targets)
+	}
 	return c, err
 }
 
 func (o *options) load() (load.Config, error) {
+	w, err := o.kind.make(o) // which may limit the depth
+	if err != nil {
+		return load.Config{}, err
+	}
 	c := load.Config{
-		Network: "tcp", Conns: o.conns, Depth: o.depth, Rate: o.rate, Seed: o.seed,
+		Workload: w, Network: "tcp", Conns: o.conns, Depth: o.depth, Rate: o.rate, Seed: o.seed,
 		Warmup: o.warmup, Duration: o.duration, Timeout: o.timeout, Every: o.every(),
 	}
 	if o.udp {
@@ -196,11 +217,8 @@ func (o *options) load() (load.Config, error) {
 	if o.conns < 1 {
 		return c, fmt.Errorf("--conns %d: choose 1 or more", o.conns)
 	}
-	var err error
-	if c.Arrivals, err = pace.ParseKind(o.arrivals); err != nil {
-		return c, err
-	}
-	c.Workload, err = o.kind.make(o)
+	c.Churn = o.kind.name == churnName
+	c.Arrivals, err = pace.ParseKind(o.arrivals)
 	return c, err
 }
 

@@ -9,7 +9,6 @@ import (
 	"lars/bench/run"
 	"lars/bench/workload"
 	"lars/system/store"
-	"lars/system/store/sqlite"
 )
 
 // What has no reply is judged by what the server counted, at its end.
@@ -24,10 +23,11 @@ func count(counts map[string]any, name string) uint64 {
 	return uint64(n)
 }
 
-// sentIn is what was sent in a round, from first to last.
-func sentIn(r *run.Round) (sent uint64) {
+// reportsIn is how many requests without a reply were sent in a round, from first
+// to last.
+func reportsIn(r *run.Round) (sent uint64) {
 	for i := range r.Intervals {
-		sent += r.Intervals[i].Counts.Sent
+		sent += r.Intervals[i].Counts.OneWay
 	}
 	return sent
 }
@@ -39,7 +39,7 @@ func checkReports(r *run.Round) []load.Reason {
 	if !ok {
 		return invalid("the agent did not tell its counters")
 	}
-	sent := sentIn(r)
+	sent := reportsIn(r)
 	for _, name := range []string{"malformed", "negative_id", "bad_host", "unknown_module", "unknown_host", "uncounted"} {
 		if n := count(counts, name); n > 0 {
 			return invalid("the agent refused %d reports: %s", n, name)
@@ -50,6 +50,8 @@ func checkReports(r *run.Round) []load.Reason {
 		return invalid("the agent counted %d reports, %d were sent", got, sent)
 	}
 	r.Load.Lost += sent - got
+	r.Correctness.Acked -= int64(sent - got)
+	r.Correctness.Lost += int64(sent - got)
 	if lost := sent - got; float64(lost) > lossMax*float64(sent) {
 		return []load.Reason{{Verdict: load.Degraded, Text: fmt.Sprintf("%d of %d reports did not reach the agent", lost, sent)}}
 	}
@@ -67,7 +69,9 @@ const lateMax = 0.2
 // checkStored compares what the reporter counted, and what then stands in its
 // store, with what was sent. Nothing may be missing on TCP.
 func (u *upstream) checkStored(r *run.Round) []load.Reason {
-	counts := r.Server.Report
+	counts, c := r.Server.Report, &r.Correctness
+	results := r.Sent() * uint64(u.routes.Hosts)
+	c.Sent, c.Acked = int64(results), 0
 	if counts == nil {
 		return invalid("the reporter did not tell its counters: it may have had more to store than it had time")
 	}
@@ -76,16 +80,23 @@ func (u *upstream) checkStored(r *run.Round) []load.Reason {
 			return invalid("the reporter counted %d results or reports as %s", n, name)
 		}
 	}
-	results := sentIn(r) * uint64(u.routes.Hosts)
-	if got := count(counts, "results"); got != results {
+	got := count(counts, "results")
+	c.Acked = int64(got)
+	if got != results {
 		return invalid("the reporter counted %d results, %d were sent", got, results)
 	}
 	total, err := u.total()
 	if err != nil {
 		return invalid("the totals in the store could not be read: %v", err)
 	}
-	if want := results * workload.CallsPerResult; total != want {
-		return invalid("the totals in the store are %d calls, %d were sent", total, want)
+	calls, want := int64(total)-int64(u.before), int64(results*workload.CallsPerResult)
+	stored := calls / workload.CallsPerResult
+	c.Stored, c.Lost, c.Duplicated = &stored, max(0, (want-calls)/workload.CallsPerResult), max(0, (calls-want)/workload.CallsPerResult)
+	switch {
+	case calls < want:
+		return invalid("the totals in the store are %d calls, %d were sent: some are lost", calls, want)
+	case calls > want:
+		return invalid("the totals in the store are %d calls, %d were sent: some are stored twice", calls, want)
 	}
 	return behind(r, results)
 }
@@ -108,11 +119,14 @@ const totalMost = time.Minute
 func (u *upstream) total() (calls uint64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), totalMost)
 	defer cancel()
-	st, err := sqlite.Open(sqlite.Config{Path: u.path()})
+	st, err := u.openStore()
 	if err != nil {
 		return 0, err
 	}
 	defer st.Close()
+	if err := st.Migrate(ctx); err != nil { // somebody's own may be empty yet
+		return 0, err
+	}
 	for i := range u.routes.Modules {
 		var q store.MinuteQuery
 		q.Module.ModID, q.Module.CmdID = u.routes.Module(i)

@@ -16,14 +16,14 @@ var ratiosShown = []struct{ label, metric string }{
 	{"p99", run.MetricP99},
 }
 
-// ratioTables compares each arm with the baseline, and with the bare echo that
-// stands beside it. Nothing when there is neither.
+// ratioTables compares each arm with the baseline, and with what stands beside
+// it: a bare echo, or the same without a crowd. Nothing when there is neither.
 func ratioTables(r *record.Run) []table {
 	base := r.Arm(r.Design.Baseline)
-	var others, echoes []beside
+	var others, echoes, alone []beside
 	for i := range r.Arms {
 		a := &r.Arms[i]
-		if strings.HasSuffix(a.Name, echoSuffix) {
+		if strings.HasSuffix(a.Name, echoSuffix) || strings.HasSuffix(a.Name, aloneSuffix) {
 			continue
 		}
 		if base != nil && a != base {
@@ -32,6 +32,9 @@ func ratioTables(r *record.Run) []table {
 		if bare := r.Arm(a.Name + echoSuffix); bare != nil {
 			echoes = append(echoes, beside{a, bare})
 		}
+		if same := r.Arm(a.Name + aloneSuffix); same != nil {
+			alone = append(alone, beside{a, same})
+		}
 	}
 	var out []table
 	if len(others) > 0 {
@@ -39,6 +42,9 @@ func ratioTables(r *record.Run) []table {
 	}
 	if len(echoes) > 0 {
 		out = append(out, ratioTable(r, "times its own echo", echoes))
+	}
+	if len(alone) > 0 {
+		out = append(out, ratioTable(r, "times itself alone", alone))
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"lars/bench/record"
 	"lars/bench/run"
@@ -59,6 +60,7 @@ var (
 	rates      = []unit{{"req/s", 1}}
 	memory     = []unit{{"MiB", 1 << 20}}
 	counts     = []unit{{"per req", 1}}
+	percent    = []unit{{"%", 0.01}}
 )
 
 var rowsShown = []row{
@@ -69,6 +71,7 @@ var rowsShown = []row{
 	{"latency p99.9", "p99.9", timeUnits},
 	{"latency p99.99", "p99.99", timeUnits},
 	{"latency max", run.MetricMax, timeUnits},
+	{"given up", run.MetricGivenUp, percent},
 	{"server CPU", run.MetricServerCPU, perRequest},
 	{"server switches", run.MetricSwitches, counts},
 	{"server memory", run.MetricRSS, memory},
@@ -109,6 +112,9 @@ func figuresTable(r *record.Run) table {
 		if cells := line.cells(r, spread); cells != nil {
 			g.add(cells...)
 		}
+		if cells := line.bounds(r); cells != nil {
+			g.add(cells...)
+		}
 	}
 	addExtras(g, r)
 	g.add(append([]string{"connections", ""}, perArm(r, func(record.Arm) string { return thousands(float64(r.Scenario.Conns)) })...)...)
@@ -119,6 +125,12 @@ func figuresTable(r *record.Run) table {
 			notes += "; ± is the median deviation from it"
 		}
 		notes += "\n"
+	}
+	if g.has(boundsLabel) {
+		notes += fmt.Sprintf("%s: the interval of the figure above it\n", boundsLabel)
+	}
+	if g.mentions(more) {
+		notes += fmt.Sprintf("%s is a lower bound: too many requests were given up, after %v\n", more, time.Duration(r.Scenario.TimeoutNS))
 	}
 	if g.has(notThere) {
 		notes += notThere + " is not known, or fewer than ten requests were slower than that percentile\n"
@@ -143,7 +155,7 @@ func (l row) cells(r *record.Run, spread bool) []string {
 	out := []string{l.label, u.name}
 	for _, a := range r.Arms {
 		if m := a.Metric(l.metric); m != nil {
-			out = append(out, significant(m.Value/u.size))
+			out = append(out, bounded(m, u))
 		} else {
 			out = append(out, notThere)
 		}
@@ -154,10 +166,49 @@ func (l row) cells(r *record.Run, spread bool) []string {
 	return out
 }
 
+// more stands before a value that is only a lower bound.
+const more = ">"
+
+func bounded(m *record.Metric, u unit) string {
+	text := significant(m.Value / u.size)
+	if m.Censored {
+		return more + text
+	}
+	return text
+}
+
+// boundsLabel begins the line of the intervals of the figures above it.
+const boundsLabel = "  95 %"
+
+// bounds is the line with the intervals of percentiles; nil when no arm has any.
+func (l row) bounds(r *record.Run) []string {
+	u, ok := l.unitFor(r)
+	if !ok || !strings.HasPrefix(l.metric, "p") {
+		return nil
+	}
+	out, any := []string{boundsLabel, ""}, false
+	for _, a := range r.Arms {
+		m := a.Metric(l.metric)
+		switch {
+		case m == nil || m.Low == nil:
+			out = append(out, "")
+		case m.High == nil:
+			out, any = append(out, significant(*m.Low/u.size)+"–"+more), true
+		default:
+			out, any = append(out, significant(*m.Low/u.size)+"–"+significant(*m.High/u.size)), true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return out
+}
+
 // absent keeps the line of a percentile that too few samples support; other
 // figures without a value have no line.
 func (l row) absent(r *record.Run) []string {
-	if !strings.HasPrefix(l.metric, "p9") {
+	responds := slices.ContainsFunc(r.Arms, func(a record.Arm) bool { return a.Metric(run.MetricP50) != nil })
+	if !strings.HasPrefix(l.metric, "p9") || !responds { // what is one way has none at all
 		return nil
 	}
 	return append([]string{l.label, ""}, perArm(r, func(record.Arm) string { return notThere })...)

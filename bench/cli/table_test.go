@@ -66,7 +66,22 @@ func TestGolden(t *testing.T) {
 			}
 		}
 	}
-	for name, r := range map[string]*record.Run{"compare": compared(), "single": single, "slow": slow} {
+	given := compared() // with intervals, and a p99.9 above which nothing is known
+	given.Scenario.TimeoutNS = int64(time.Second)
+	for i := range given.Arms {
+		for j := range given.Arms[i].Metrics {
+			m := &given.Arms[i].Metrics[j]
+			low, high := m.Value*0.98, m.Value*1.03
+			if m.Low = &low; m.Name != run.MetricP99 {
+				m.High = &high
+			}
+			if m.Censored = m.Name == "p99.9" || m.Name == run.MetricMax; m.Censored {
+				m.Value, m.Low, m.High = 1e9, nil, nil
+			}
+		}
+		given.Arms[i].Metrics = append(given.Arms[i].Metrics, metric(run.MetricGivenUp, 0.0123, 0.0001, nil))
+	}
+	for name, r := range map[string]*record.Run{"compare": compared(), "single": single, "slow": slow, "given-up": given} {
 		t.Run(name, func(t *testing.T) {
 			var text, markdown bytes.Buffer
 			printResult(&text, r)

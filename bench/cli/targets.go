@@ -172,15 +172,21 @@ func (o *options) serviceOn(t *run.Target) error {
 	switch o.kind.service {
 	case dnsService:
 		t.Command = append(t.Command, "--max-conn", strconv.Itoa(o.maxConn()), "--store", u.url())
-		if o.kind.name == pushName {
-			t.Drive = push.Editor{Routes: u.routes, Edit: u.edit, Next: u.nextEdit}.Run
+		editor := push.Editor{Routes: u.routes, Edit: u.edit, Next: u.nextEdit}
+		switch {
+		case o.kind.name == pushName:
+			t.Drive = editor.Run
+		case o.edits > 0:
+			t.Drive = editor.Beside(o.edits)
 		}
 	case reporterService:
 		t.Command = append(t.Command, "--max-conn", strconv.Itoa(o.maxConn()), "--store", u.url())
-		t.Before, t.Check = u.empty, u.checkStored
+		if t.Before, t.Check = u.beforeStore, u.checkStored; u.external != "" {
+			t.Drive = u.driveStore
+		}
 	case agentService:
 		t.Command = append(t.Command, "--dns", u.dns.Addr().String(), "--reporter", u.reporter.Addr().String(), "--routes-file", "")
-		if t.Ready = u.learn; o.kind.name == "report" {
+		if t.Ready = u.learn; o.kind.name == "report" || o.kind.name == "mixed" {
 			t.Check = checkReports
 		}
 	}
@@ -210,10 +216,16 @@ func (o *options) addEchoes(targets []run.Target, w load.Workload) ([]run.Target
 }
 
 // maxConn leaves room for the connections of the checks.
-func (o *options) maxConn() int { return max(o.conns, o.idle, 1000) + 100 }
+func (o *options) maxConn() int {
+	live := o.conns
+	if o.kind.name == churnName {
+		live *= 2 // those that it has not noticed to be closed
+	}
+	return max(live+o.idle+o.slow.Readers, 1000) + 100
+}
 
 func (o *options) bodyBytes() int {
-	w, err := load.NewEcho(o.payload)
+	w, err := o.echo()
 	if err != nil {
 		return 0
 	}

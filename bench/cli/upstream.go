@@ -2,11 +2,13 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"lars/bench/load"
 	"lars/bench/workload"
 	"lars/reactor/frame"
+	system "lars/system/cli"
 	"lars/system/store"
 	"lars/system/store/sqlite"
 	"lars/system/wire"
@@ -29,6 +32,8 @@ type upstream struct {
 	routes        workload.Routes
 	folder        string // of the store; empty: none
 	dns, reporter net.Listener
+	external      string        // store of a reporter: somebody's own, not to be emptied
+	before        uint64        // calls that stood in it before the round
 	store         *sqlite.Store // of a dns, for edits
 	edits         int
 
@@ -38,8 +43,8 @@ type upstream struct {
 	closed  bool
 }
 
-func newUpstream(ctx context.Context, service string, routes workload.Routes) (u *upstream, err error) {
-	u = &upstream{routes: routes, conns: map[net.Conn]bool{}}
+func newUpstream(ctx context.Context, service string, routes workload.Routes, external string) (u *upstream, err error) {
+	u = &upstream{routes: routes, external: external, conns: map[net.Conn]bool{}}
 	switch service {
 	case dnsService:
 		err = u.fill(ctx)
@@ -80,11 +85,40 @@ func (u *upstream) Close() error {
 
 // path is the store's file, and url its name.
 func (u *upstream) path() string { return filepath.Join(u.folder, "lars.db") }
-func (u *upstream) url() string  { return "sqlite:" + u.path() }
+func (u *upstream) url() string  { return cmp.Or(u.external, "sqlite:"+u.path()) }
+
+func (u *upstream) openStore() (store.Store, error) {
+	options := system.StoreOptions{URL: u.url()}
+	st, _, err := options.Open()
+	return st, err
+}
 
 func (u *upstream) makeFolder() (err error) {
 	u.folder, err = os.MkdirTemp("", "lars-bench-")
 	return err
+}
+
+// beforeStore makes the store ready for a server: a fresh one, or of somebody's
+// own the calls that stand in it are noted.
+func (u *upstream) beforeStore(ctx context.Context) (err error) {
+	if u.external == "" {
+		return u.empty(ctx)
+	}
+	if u.before, err = u.total(); err != nil {
+		return fmt.Errorf("--store: %w", err)
+	}
+	return nil
+}
+
+// driveStore makes the load of a store that has seen earlier runs: its agents
+// need boots of their own, or all that they report would count as repeated.
+func (u *upstream) driveStore(ctx context.Context, c load.Config) (*load.Result, error) {
+	w, err := workload.NewReportStore(u.routes, rand.Uint64())
+	if err != nil {
+		return nil, err
+	}
+	c.Workload = w
+	return load.Run(ctx, c)
 }
 
 // empty removes the store, so that the next server begins with none.

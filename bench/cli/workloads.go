@@ -2,10 +2,13 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 
 	"lars/bench/load"
+	"lars/bench/run"
+	"lars/bench/run/crowd"
 	"lars/bench/workload"
 )
 
@@ -39,19 +42,54 @@ const (
 // kinds are all workloads.
 func kinds() []kind {
 	return []kind{
-		{name: "echo", make: func(o *options) (load.Workload, error) { return load.NewEcho(o.payload) }},
+		{name: "echo", make: (*options).echo},
+		{name: churnName, network: "tcp", make: (*options).echo},
+		{name: idleName, network: "tcp", make: (*options).echo},
+		{name: slowName, network: "tcp", make: (*options).echo},
 		{name: "gethost", network: "udp", service: agentService, echo: true, make: func(o *options) (load.Workload, error) {
 			return workload.NewGetHost(o.routes)
 		}},
 		{name: "getroute", network: "tcp", service: dnsService, echo: true, make: (*options).getRoute},
+		{name: "mixed", network: "udp", service: agentService, make: (*options).mixed},
 		{name: "report", network: "udp", service: agentService, rate: rateReports, make: func(o *options) (load.Workload, error) {
 			return workload.NewReport(o.routes)
 		}},
 		{name: "reportstore", network: "tcp", service: reporterService, rate: rateStore, make: func(o *options) (load.Workload, error) {
-			return workload.NewReportStore(o.routes)
+			return workload.NewReportStore(o.routes, 0)
 		}},
 		{name: pushName, network: "tcp", service: dnsService, make: (*options).getRoute},
 	}
+}
+
+// Workloads of an echo server that differ in what its connections do.
+const (
+	churnName = "churn"
+	idleName  = "idle"
+	slowName  = "slow"
+)
+
+// mixDefault is what a call needs, one question and one report, and for a
+// hundred calls the question with which a caller begins.
+func mixDefault() workload.Mix { return workload.Mix{GetHost: 100, Report: 100, GetRoute: 1} }
+
+// slowDefault is bounded by what a server that keeps 1 MiB for each connection
+// needs, many times over, and far below what one needs that keeps everything.
+func slowDefault() crowd.Stalled {
+	return crowd.Stalled{Readers: 20, SendBytes: 16 << 20, MemoryBytes: 128 << 20}
+}
+
+// idleDefault is the crowd of workload idle without --idle.
+const idleDefault = 10_000
+
+// echo is of one length or of several.
+func (o *options) echo() (load.Workload, error) {
+	switch len(o.payload) {
+	case 0:
+		return load.Echo{}, nil
+	case 1:
+		return load.NewEcho(o.payload[0])
+	}
+	return workload.NewSizes(o.payload)
 }
 
 // pushName is the workload that package push makes; of its routes, and of the
@@ -67,11 +105,31 @@ func kindNames() string {
 }
 
 func (o *options) getRoute() (load.Workload, error) {
-	w, err := workload.NewGetRoute(o.routes)
-	if err == nil && o.depth > w.DepthMax() {
-		return nil, fmt.Errorf("--depth %d: choose up to %d, or more --modules: replies are told apart by their module", o.depth, w.DepthMax())
+	w, err := workload.NewGetRoute(o.routes, o.edits > 0)
+	if err != nil {
+		return nil, err
 	}
-	return w, err
+	return w, o.limitDepth(w.DepthMax())
+}
+
+func (o *options) mixed() (load.Workload, error) {
+	w, err := workload.NewMixed(o.routes, o.mix)
+	if err != nil {
+		return nil, err
+	}
+	return w, o.limitDepth(w.DepthMax())
+}
+
+// limitDepth bounds what is in flight on a connection where a reply tells its
+// request by the module alone. An open loop that names no limit gets this one.
+func (o *options) limitDepth(most int) error {
+	if o.depth > most {
+		return fmt.Errorf("--depth %d: choose up to %d, or more --modules: replies are told apart by their module", o.depth, most)
+	}
+	if o.rate > 0 && o.depth == 0 && most < load.DepthMax {
+		o.depth = most
+	}
+	return nil
 }
 
 // chooseKind finds the workload, and what it says about other flags.
@@ -86,13 +144,26 @@ func (o *options) chooseKind() error {
 }
 
 func (o *options) checkKind() error {
+	switch {
+	case o.udp && o.kind.network == "tcp":
+		return o.flags.Errorf("--udp: %s is over TCP", o.kind.name)
+	case o.edits != 0 && o.kind.name != "getroute" || o.edits < 0 || o.edits > editsMost:
+		return o.flags.Errorf("--edits %v: choose up to %v, for getroute", o.edits, float64(editsMost))
+	case o.store != "" && o.kind.service != reporterService:
+		return o.flags.Errorf("--store is for reportstore")
+	case o.kind.name == churnName && o.depth > 1:
+		return o.flags.Errorf("--depth %d: churn makes one request on each connection", o.depth)
+	case o.slow.Readers < 1 || o.slow.Readers > stalledMost:
+		return o.flags.Errorf("--stalled %d: choose 1 to %d", o.slow.Readers, stalledMost)
+	}
+	if o.kind.name == idleName {
+		o.idle = cmp.Or(o.idle, idleDefault)
+	}
 	if o.kind.service == "" {
 		return nil
 	}
 	switch {
-	case o.udp && o.kind.network == "tcp":
-		return o.flags.Errorf("--udp: %s is over TCP", o.kind.name)
-	case o.payload != 0:
+	case len(o.payload) > 0:
 		return o.flags.Errorf("--payload is for echo: the size of %s follows from --hosts", o.kind.name)
 	case o.addr != "" || o.server != "":
 		return o.flags.Errorf("--addr and --server are for echo: %s needs a %s that knows its routes", o.kind.name, o.kind.service)
@@ -106,6 +177,36 @@ func (o *options) checkKind() error {
 		o.rate, o.depth = cmp.Or(o.rate, o.kind.rate), cmp.Or(o.depth, depthOneWay)
 	}
 	return nil
+}
+
+// Limits of what the flags ask for.
+const (
+	editsMost   = 1000 // a second: each is a transaction of the store
+	stalledMost = 10_000
+)
+
+// aloneSuffix ends the name of an arm without the crowd of the one before it.
+const aloneSuffix = "-alone"
+
+// surround gives each target of idle and slow its crowd, and puts the same
+// without it beside. It returns also how many connections that adds.
+func (o *options) surround(targets []run.Target) (all []run.Target, conns int) {
+	var drive func(context.Context, load.Config) (*load.Result, error)
+	switch o.kind.name {
+	case idleName:
+		drive, conns = crowd.Idle{Conns: o.idle}.Run, o.idle
+	case slowName:
+		drive, conns = o.slow.Run, o.slow.Readers
+	default:
+		return targets, 0
+	}
+	for _, t := range targets {
+		alone := t
+		alone.Name, alone.Beside = t.Name+aloneSuffix, true
+		t.Drive = drive
+		all = append(all, t, alone)
+	}
+	return all, conns
 }
 
 // echoSuffix ends the name of the bare server that stands beside an arm.

@@ -100,7 +100,7 @@ func TestEchoLike(t *testing.T) {
 func TestCheckReports(t *testing.T) {
 	round := func(counts map[string]any) *run.Round {
 		r := &run.Round{Load: &load.Result{}, Intervals: make([]run.Interval, 2)}
-		r.Intervals[0].Counts.Sent, r.Intervals[1].Counts.Sent = 400, 600
+		r.Intervals[0].Counts.OneWay, r.Intervals[1].Counts.OneWay = 400, 600
 		if counts != nil {
 			r.Server.Report = map[string]any{"counts": counts}
 		}
@@ -130,7 +130,7 @@ func TestCheckReports(t *testing.T) {
 // TestCheckStored: each way in which the reporter's words, or its store, may
 // differ from what was sent.
 func TestCheckStored(t *testing.T) {
-	u, err := newUpstream(t.Context(), reporterService, workload.Routes{Modules: 2, Hosts: 2})
+	u, err := newUpstream(t.Context(), reporterService, workload.Routes{Modules: 2, Hosts: 2}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

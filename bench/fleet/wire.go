@@ -65,10 +65,11 @@ type hello struct {
 
 // Spec names a workload for a worker to make.
 type Spec struct {
-	Name    string `json:"name"`
-	Payload int    `json:"payload,omitempty"`
-	Modules int    `json:"modules,omitempty"`
-	Hosts   int    `json:"hosts,omitempty"`
+	Name     string `json:"name"`
+	Payloads []int  `json:"payloads,omitempty"`
+	Modules  int    `json:"modules,omitempty"`
+	Hosts    int    `json:"hosts,omitempty"`
+	Mix      [3]int `json:"mix"` // gethost, report, getroute
 }
 
 // Job is a worker's share of a load: the fields of load.Config that make sense

@@ -134,7 +134,7 @@ type Arm struct {
 func (a *Arm) Errors() int64 {
 	n := int64(0)
 	for _, round := range a.Rounds {
-		for _, kind := range []string{"wrong", "lost", "duplicated", "dropped", "disconnected", "timed_out"} {
+		for _, kind := range []string{"wrong", "stale", "lost", "duplicated", "dropped", "disconnected", "timed_out"} {
 			n += round.Counts[kind]
 		}
 	}

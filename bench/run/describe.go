@@ -14,10 +14,21 @@ func (p *Plan) Describe() string {
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s over %s on %s\n", c.Name, c.Load.Network, strings.Join(names, ", "))
+	if from := c.Source; from.Text != "" {
+		fmt.Fprintf(&out, "scenario %s of %s%s\n", from.Name, from.File, describeChanged(from.Changed))
+	}
 	fmt.Fprintf(&out, "%s, %s, %v measured after %v of warm-up%s\n",
 		p.describeLoad(), c.describeFrames(), c.Load.Duration, c.Load.Warmup, p.describeRounds())
 	fmt.Fprintf(&out, "%s, seed %d", p.describeProcessors(), c.Load.Seed)
 	return out.String()
+}
+
+// describeChanged names what overrules a scenario.
+func describeChanged(flags []string) string {
+	if len(flags) == 0 {
+		return ""
+	}
+	return ", changed by " + strings.Join(flags, " ")
 }
 
 // describeFrames tells the sizes of requests and, where they differ, of replies.
@@ -38,6 +49,9 @@ func (p *Plan) describeLoad() string {
 	conns := fmt.Sprintf("%d connections", max(1, c.Conns))
 	if max(1, c.Conns) == 1 {
 		conns = "1 connection"
+	}
+	if c.Churn {
+		conns += " at once, a new one for each request"
 	}
 	if p.config.RateMax > 0 {
 		return fmt.Sprintf("%s, open loop of %g to %g requests a second (%s)%s", conns, c.Rate, p.config.RateMax, c.Arrivals, describeLimit(c.Depth))

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lars/bench/proc"
+	"lars/bench/run/crowd"
 )
 
 // Idle is what connections cost that do nothing.
@@ -42,7 +40,7 @@ func (p *Plan) idle(ctx context.Context, r *Result) error {
 		return nil
 	}
 	for i, t := range p.config.Targets {
-		if len(t.Command) == 0 || ctx.Err() != nil {
+		if len(t.Command) == 0 || t.Beside || ctx.Err() != nil {
 			continue
 		}
 		p.observe(r, Progress{Target: t.Name, Rounds: p.config.Rounds, Extra: "memory of idle connections", Expected: p.expected()})
@@ -93,13 +91,13 @@ func (p *Plan) idleOf(ctx context.Context, t Target) (Idle, error) {
 	if err != nil {
 		return Idle{}, err
 	}
-	fds, err := dialMany(ctx, server.addr, p.config.Idle)
-	defer closeAll(fds)
+	fds, err := crowd.Dial(ctx, server.addr, p.config.Idle)
+	defer crowd.Close(fds)
 	if err != nil {
 		return Idle{}, err
 	}
-	if err := accepted(ctx, server, files+len(fds)); err != nil {
-		return Idle{}, err
+	if err := crowd.Accepted(ctx, server.pid(), files+len(fds)); err != nil {
+		return Idle{}, server.failure(err.Error())
 	}
 	after, err := settled(ctx, server.pid())
 	return Idle{Conns: len(fds), BeforeBytes: before, AfterBytes: after}, err
@@ -109,8 +107,6 @@ const (
 	pollEvery   = 25 * time.Millisecond
 	settleReads = 8               // equal readings, one after the other
 	settleMost  = 3 * time.Second // then the last reading counts
-	acceptMost  = 20 * time.Second
-	filesSlack  = 8 // descriptors that a runtime may have closed meanwhile
 )
 
 // settled is the resident memory once it no longer changes.
@@ -135,25 +131,6 @@ func settled(ctx context.Context, pid int) (int64, error) {
 	}
 }
 
-// accepted waits until the server holds a descriptor for every connection.
-func accepted(ctx context.Context, server *process, files int) error {
-	for deadline := time.Now().Add(acceptMost); ; {
-		n, err := proc.OpenFiles(server.pid())
-		if err != nil {
-			return server.failure("cannot be read: " + err.Error())
-		}
-		if n >= files-filesSlack {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the server holds %d descriptors, %d connections were opened", n, files)
-		}
-		if err := wait(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-}
-
 func wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -162,41 +139,5 @@ func wait(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// dialMany opens n connections as bare descriptors: package net would add its
-// poller and a goroutine's worth of memory for each on this side.
-func dialMany(ctx context.Context, addr netip.AddrPort, n int) (fds []int, err error) {
-	to := &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().Unmap().As4()}
-	for range n {
-		if ctx.Err() != nil {
-			return fds, context.Cause(ctx)
-		}
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return fds, fmt.Errorf("connection %d: %w", len(fds), err)
-		}
-		fds = append(fds, fd)
-		if err := connect(fd, to); err != nil {
-			return fds, fmt.Errorf("connection %d: %w", len(fds), err)
-		}
-	}
-	return fds, nil
-}
-
-func connect(fd int, to unix.Sockaddr) error {
-	for {
-		if err := unix.Connect(fd, to); err != unix.EINTR {
-			return err
-		}
-	}
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		// A reset leaves no port in TIME_WAIT for the next server.
-		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		_ = unix.Close(fd)
 	}
 }

@@ -108,7 +108,7 @@ const filesSpare = 64
 
 // checkFiles makes room for the connections; started servers inherit it.
 func (c *Config) checkFiles() error {
-	need := max(c.Load.Conns, c.Idle) + filesSpare
+	need := max(c.Load.Conns, c.Idle) + c.Beside + filesSpare
 	if err := proc.NeedFiles(need); err != nil {
 		return refuse("%v", err)
 	}

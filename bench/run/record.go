@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"runtime"
@@ -95,8 +96,11 @@ func (c *circumstances) summary() record.Machine {
 func (r *Result) scenario() record.Scenario {
 	c := r.Config.Load
 	s := record.Scenario{
-		Name: r.Config.Name, Network: c.Network, Mode: "closed", Conns: max(1, c.Conns), Depth: max(1, c.Depth),
+		Name: cmp.Or(r.Config.Source.Name, r.Config.Name), Network: c.Network, Mode: "closed", Conns: max(1, c.Conns), Depth: max(1, c.Depth),
 		Seed: c.Seed, WarmupNS: int64(c.Warmup), DurationNS: int64(c.Duration), TimeoutNS: int64(c.Timeout),
+	}
+	if from := r.Config.Source; from.Text != "" {
+		s.Workload, s.File, s.SHA256, s.Text, s.Changed = r.Config.Name, from.File, from.SHA256, from.Text, from.Changed
 	}
 	if c.Open() {
 		s.Mode, s.Depth, s.RateRPS, s.Arrivals = "open", c.Depth, c.Rate, c.Arrivals.String()
@@ -160,6 +164,7 @@ func (r *Result) arm(target int, merged map[string]*hist.Recorder) record.Arm {
 			a.Idle = &record.Idle{Conns: idle.Conns, BeforeBytes: idle.BeforeBytes, AfterBytes: idle.AfterBytes, BytesPerConn: idle.BytesPerConn(), Samples: idle.Samples}
 		}
 	}
+	a.Correctness = r.correctness(target)
 	for _, c := range r.Calls {
 		if c.Target == target {
 			a.Syscalls = &record.Syscalls{Total: int64(c.Total), PerRequest: c.PerRequest(), Tool: c.Tool, ByName: byName(c.ByName)}
@@ -179,6 +184,39 @@ func byName(calls map[string]uint64) map[string]int64 {
 	return out
 }
 
+// violationsMax is how many violations of an arm are told one by one.
+const violationsMax = 20
+
+// correctness adds up what the oracle found in each round.
+func (r *Result) correctness(target int) *record.Correctness {
+	sum := &record.Correctness{Violations: []string{}}
+	rounds := r.RoundsOf(target)
+	for _, round := range rounds {
+		c := &round.Correctness
+		sum.Sent += c.Sent
+		sum.Acked += c.Acked
+		sum.Lost += c.Lost
+		sum.Duplicated += c.Duplicated
+		sum.StaleRoutes += c.StaleRoutes
+		if c.Stored != nil {
+			stored := *c.Stored
+			if sum.Stored != nil {
+				stored += *sum.Stored
+			}
+			sum.Stored = &stored
+		}
+		for _, text := range c.Violations {
+			if len(rounds) > 1 {
+				text = fmt.Sprintf("round %d: %s", round.Index+1, text)
+			}
+			if len(sum.Violations) < violationsMax {
+				sum.Violations = append(sum.Violations, text)
+			}
+		}
+	}
+	return sum
+}
+
 func latency(stage string, h *hist.Recorder) record.Latency {
 	l := record.Latency{
 		Stage: stage, Count: h.Count(), Censored: h.Censored(), Over: h.Over(),
@@ -186,7 +224,7 @@ func latency(stage string, h *hist.Recorder) record.Latency {
 	}
 	for _, q := range percentilesStated {
 		if got := h.Percentile(q.p, Confidence); got.Reportable {
-			l.Percentiles = append(l.Percentiles, record.Percentile{P: q.p, NS: got.Value, LowNS: got.Low, HighNS: got.High, Censored: got.Censored})
+			l.Percentiles = append(l.Percentiles, record.Percentile{P: q.p, NS: got.Value, LowNS: got.Low, HighNS: got.High, Censored: got.Censored, HighOpen: got.HighOpen})
 		}
 	}
 	return l
@@ -229,7 +267,7 @@ func counts(c *load.Counts) map[string]int64 {
 		"reordered": int64(c.Reordered), "late": int64(c.Late), "timed_out": int64(c.TimedOut),
 		"dropped": int64(c.Dropped), "refused": int64(c.Refused), "disconnected": int64(c.Disconnected),
 		"bad_frames": int64(c.BadFrames), "pushed": int64(c.Pushed), "blocked": int64(c.Blocked),
-		"one_way": int64(c.OneWay), "stale": int64(c.Stale), "connects": int64(c.Connects),
+		"one_way": int64(c.OneWay), "stale": int64(c.Stale), "connects": int64(c.Connects), "held": int64(c.Held),
 	}
 }
 

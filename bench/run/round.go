@@ -9,6 +9,7 @@ import (
 	"lars/bench/hist"
 	"lars/bench/load"
 	"lars/bench/proc"
+	"lars/bench/record"
 )
 
 // Interval is a slice of a round: its counts, and its response times without
@@ -74,6 +75,7 @@ func (p *Plan) measure(ctx context.Context, r *Result, round Round) (Round, erro
 	round.Load = got
 	m.end(got)
 	round.Reasons = got.Judge()
+	round.Correctness = correctness(&round)
 	if server != nil {
 		p.dismiss(server, t, &round)
 	}
@@ -93,8 +95,36 @@ func (p *Plan) dismiss(server *process, t *Target, round *Round) {
 	round.Server.Ending = time.Since(began)
 	round.Server.Report = server.report()
 	if t.Check != nil {
-		round.Reasons = append(round.Reasons, t.Check(round)...)
+		found := t.Check(round)
+		round.Reasons = append(round.Reasons, found...)
+		for _, f := range found {
+			if f.Verdict == load.Invalid {
+				round.Correctness.Violations = append(round.Correctness.Violations, f.Text)
+			}
+		}
 	}
+}
+
+// Sent is what was sent in a round, from first to last, warm-up included.
+func (r *Round) Sent() (sent uint64) {
+	for i := range r.Intervals {
+		sent += r.Intervals[i].Counts.Sent
+	}
+	return sent
+}
+
+// correctness is what the generator knows by itself.
+func correctness(r *Round) record.Correctness {
+	all := r.Load.Counts
+	all.Add(&r.Load.WarmupCounts)
+	c := record.Correctness{
+		Sent: int64(r.Sent()), Lost: int64(all.Lost), Duplicated: int64(all.Duplicated), StaleRoutes: int64(all.Stale),
+		Violations: append([]string{}, r.Load.Violations()...),
+	}
+	for i := range r.Intervals {
+		c.Acked += int64(r.Intervals[i].Counts.Completed)
+	}
+	return c
 }
 
 // loadConfig is the load of one round: the same for every target of a round,

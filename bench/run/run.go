@@ -26,6 +26,7 @@ import (
 
 	"lars/bench/load"
 	"lars/bench/proc"
+	"lars/bench/record"
 )
 
 // Target is a server to be measured.
@@ -45,6 +46,9 @@ type Target struct {
 	// Workload of this target, where it is another than that of Config.Load: a
 	// bare server beside one that does more. nil: the same.
 	Workload load.Workload
+	// Beside: this one is there for another one to be compared with; what is
+	// measured after the rounds is left out.
+	Beside bool
 	// Before, if set, is called before each start of Command.
 	Before func(ctx context.Context) error
 	// Ready, if set, makes a server that has just been started ready for the
@@ -53,8 +57,8 @@ type Target struct {
 	// Drive makes the load of a round, where it is of another shape than what
 	// load.Run makes; nil is load.Run.
 	Drive func(context.Context, load.Config) (*load.Result, error)
-	// Check, if set, judges a round by what the server said at its end. It is
-	// called with every round of a started server, from the goroutine that
+	// Check, if set, judges a round by what the server said at its end; a
+	// reason that makes it invalid is a violation. It is called with every round of a started server, from the goroutine that
 	// called Run.
 	Check func(*Round) []load.Reason
 }
@@ -63,6 +67,9 @@ type Target struct {
 type Config struct {
 	Targets []Target
 	Name    string // of the workload, for people and records; empty is echo
+	// Source is the scenario file that all this comes from, if one; its Name
+	// then stands for the run's.
+	Source Source
 	// Load is the load of every target. Addr, PIDs, CPUs, Workers and the
 	// hooks are set by this package.
 	Load    load.Config
@@ -76,11 +83,22 @@ type Config struct {
 	// RateMax is the highest rate of a Session that tries several, from
 	// Load.Rate on; 0 for others.
 	RateMax float64
+	// Beside is how many connections drivers add to those of Load and Idle.
+	Beside int
 	// Calls also counts the system calls of started servers, after the rounds.
 	Calls bool
 	// Observe, if set, is called about every Load.Every and at changes, from
 	// the goroutine that called Run.
 	Observe func(Progress)
+}
+
+// Source is a scenario file.
+type Source struct {
+	Name    string
+	File    string // its path; without a folder, of one that ships
+	SHA256  string // of Text
+	Text    string
+	Changed []string // flags of the command that overrule it
 }
 
 // Limits of a configuration.
@@ -136,6 +154,9 @@ type Round struct {
 	// GeneratorSwitches are its context switches in the measured time, 0 when
 	// they were not read.
 	GeneratorSwitches uint64
+	// Correctness is what the workload's oracle found; Target.Check corrects
+	// it where only the server knows. Violations are filled in afterwards.
+	Correctness record.Correctness
 }
 
 // Server is what the server's process cost.

@@ -57,13 +57,13 @@ type Scenario struct {
 
 // Load is how much is asked, and for how long.
 type Load struct {
-	Conns    int           `yaml:"conns" range:"1..1000000" doc:"connections; sockets, over UDP; subscribers, of push"`
-	Depth    int           `yaml:"depth" range:"1..65536" doc:"requests in flight on each connection: of a closed loop exactly, of an open one at most"`
-	Rate     float64       `yaml:"rate" range:"0.1..1e7" doc:"requests per second over all connections: an open loop; absent: a closed one"`
-	Arrivals string        `yaml:"arrivals" oneof:"poisson constant" doc:"law of the arrivals of an open loop"`
-	Warmup   time.Duration `yaml:"warmup" range:"0s..1h" doc:"time of load before the measured one"`
-	Duration time.Duration `yaml:"duration" range:"1ms..24h" doc:"measured time of each round"`
-	Timeout  time.Duration `yaml:"timeout" range:"1ms..1h" doc:"after which a request is given up, and counted as slower than that"`
+	Conns    int            `yaml:"conns" range:"1..1000000" doc:"connections; sockets, over UDP; subscribers, of push"`
+	Depth    int            `yaml:"depth" range:"1..65536" doc:"requests in flight on each connection: of a closed loop exactly, of an open one at most"`
+	Rate     float64        `yaml:"rate" range:"0.1..1e7" doc:"requests per second over all connections: an open loop; absent: a closed one"`
+	Arrivals string         `yaml:"arrivals" oneof:"poisson constant" doc:"law of the arrivals of an open loop"`
+	Warmup   *time.Duration `yaml:"warmup" range:"0s..1h" doc:"time of load before the measured one"`
+	Duration time.Duration  `yaml:"duration" range:"1ms..24h" doc:"measured time of each round"`
+	Timeout  time.Duration  `yaml:"timeout" range:"1ms..1h" doc:"after which a request is given up, and counted as slower than that"`
 }
 
 // Routes are the modules that a service knows.

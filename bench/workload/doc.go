@@ -10,9 +10,10 @@
 //	getroute     GetRouteRequest                dns        TCP       module, exactly the hosts of its route
 //	report       ReportRequest, one way         agent      UDP       the agent's own count, at its end
 //	reportstore  ReportStatusRequest, one way   reporter   TCP       the reporter's count and the totals in its store
+//	mixed        all three of an agent's        agent      UDP       as gethost and report; exactly the hosts of a route
 //	push         edits of a module's route      dns        TCP       every subscriber gets each edit, once
 //
-// The workload echo is load.Echo; the subscribers of push are package run/push,
+// The workload echo is load.Echo, or Sizes with several lengths; the subscribers of push are package run/push,
 // and their routes are made and judged here (Routes.Edited, Routes.EditOf).
 //
 // What it will not do: start the servers, or give them their routes. Whoever

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"math"
 
 	"lars/bench/load"
@@ -15,7 +16,8 @@ import (
 // calls to the totals. Make it with NewReportStore.
 type ReportStore struct {
 	routes  Routes
-	request int // bytes of the longest frame
+	boot    uint64 // of connection 0
+	request int    // bytes of the longest frame
 }
 
 var _ load.Workload = ReportStore{}
@@ -30,12 +32,15 @@ const (
 // CallsPerResult is what each result adds to the totals of its host.
 const CallsPerResult = 1
 
-// NewReportStore returns the workload. The error is ErrRoutes.
-func NewReportStore(routes Routes) (ReportStore, error) {
+// NewReportStore returns the workload. Reports of one boot of an agent count
+// once: whoever uses a store again needs another boot, which may be any number;
+// those that follow it are the boots of the other connections. The error is
+// ErrRoutes.
+func NewReportStore(routes Routes, boot uint64) (ReportStore, error) {
 	if err := routes.Check(); err != nil {
 		return ReportStore{}, err
 	}
-	w := ReportStore{routes: routes}
+	w := ReportStore{routes: routes, boot: cmp.Or(boot, bootFirst)}
 	w.request = frame.HeadBytes + w.size()
 	return w, nil
 }
@@ -60,7 +65,7 @@ func (w ReportStore) MakeRequest(dst []byte, conn int, seq uint64) []byte {
 	var results [HostsMax]wire.HostCallResult
 	m := wire.ReportStatusRequest{
 		Caller: int32(callerFirst + conn), TS: reportTS, Results: results[:w.routes.Hosts],
-		Boot: bootFirst + uint64(conn), Number: seq + 1,
+		Boot: w.boot + uint64(conn), Number: seq + 1,
 	}
 	modules := min(agentModules, w.routes.Modules)
 	turn := seq / uint64(modules)

@@ -47,7 +47,7 @@ func TestRoutes(t *testing.T) {
 func TestRoutesCheck(t *testing.T) {
 	for _, r := range []Routes{{}, {0, 1}, {ModulesMax + 1, 1}, {1, 0}, {1, HostsMax + 1}} {
 		_, e1 := NewGetHost(r)
-		_, e2 := NewGetRoute(r)
+		_, e2 := NewGetRoute(r, false)
 		_, e3 := NewReport(r)
 		for _, err := range []error{r.Check(), e1, e2, e3} {
 			if !errors.Is(err, ErrRoutes) {
@@ -100,8 +100,9 @@ func asIs(*wire.GetHostResponse, *wire.GetRouteResponse) {}
 // ahead of the oldest that waits, and at the turn of the numbers.
 func TestRightReplies(t *testing.T) {
 	host, _ := NewGetHost(small)
-	route, _ := NewGetRoute(small)
-	for _, w := range []load.Workload{host, route} {
+	route, _ := NewGetRoute(small, false)
+	edited, _ := NewGetRoute(small, true)
+	for _, w := range []load.Workload{host, route, edited} {
 		requestMax, replyMax := w.FrameBytesMax()
 		for _, seq := range []uint64{0, 1, 19, 20, 21, 1000, seqs - 1, seqs, seqs + 1, 3*seqs + 7} {
 			for _, conn := range []int{0, 7, 99} {
@@ -121,12 +122,30 @@ func TestRightReplies(t *testing.T) {
 }
 
 func TestRouteInAnyOrder(t *testing.T) {
-	w, _ := NewGetRoute(small)
+	w, _ := NewGetRoute(small, false)
 	reply := answer(t, w.MakeRequest(nil, 3, 8), func(_ *wire.GetHostResponse, a *wire.GetRouteResponse) {
 		a.Hosts[0], a.Hosts[2] = a.Hosts[2], a.Hosts[0]
 	})
 	if seq, is := w.CheckReply(reply, 3, 8); is != load.Answer || seq != 8 {
 		t.Errorf("%d, %v", seq, is)
+	}
+}
+
+// TestEditedIsLeftOut: nobody asks for module 0 while it is edited, and an answer
+// about it is wrong.
+func TestEditedIsLeftOut(t *testing.T) {
+	w, _ := NewGetRoute(small, true)
+	for seq := range uint64(60) {
+		if w.module(3, seq) == 0 {
+			t.Fatalf("request %d is about module 0", seq)
+		}
+	}
+	a := small.Answer(0)
+	if _, is := w.CheckReply(frame.Append(nil, wire.IDGetRouteResponse, a.AppendTo(nil)), 3, 0); is != load.Wrong {
+		t.Error("a route that was not asked for")
+	}
+	if _, err := NewGetRoute(Routes{1, 1}, true); !errors.Is(err, ErrRoutes) {
+		t.Errorf("nothing left to ask for: %v", err)
 	}
 }
 
@@ -152,7 +171,7 @@ func TestWrongHosts(t *testing.T) {
 }
 
 func TestWrongRoutes(t *testing.T) {
-	w, _ := NewGetRoute(small)
+	w, _ := NewGetRoute(small, false)
 	for name, spoil := range map[string]func(*wire.GetRouteResponse){
 		"module":        func(a *wire.GetRouteResponse) { a.ModID = 1 },
 		"other's hosts": func(a *wire.GetRouteResponse) { a.ModID, a.CmdID = small.Module(17) },
@@ -204,7 +223,7 @@ func TestReports(t *testing.T) {
 // TestStatusReports: each agent's reports are numbered from 1, cumulative, and
 // about its own modules.
 func TestStatusReports(t *testing.T) {
-	w, err := NewReportStore(small)
+	w, err := NewReportStore(small, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +250,7 @@ func TestStatusReports(t *testing.T) {
 	if n := testing.AllocsPerRun(10, func() { w.MakeRequest(buf, 99, 1<<40) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if _, err := NewReportStore(Routes{}); !errors.Is(err, ErrRoutes) {
+	if _, err := NewReportStore(Routes{}, 0); !errors.Is(err, ErrRoutes) {
 		t.Errorf("without routes: %v", err)
 	}
 }
@@ -239,7 +258,7 @@ func TestStatusReports(t *testing.T) {
 // FuzzCheckReply: any bytes are judged.
 func FuzzCheckReply(f *testing.F) {
 	host, _ := NewGetHost(small)
-	route, _ := NewGetRoute(small)
+	route, _ := NewGetRoute(small, false)
 	t := &testing.T{}
 	f.Add(answer(t, host.MakeRequest(nil, 1, 4), asIs), uint64(4))
 	f.Add(answer(t, route.MakeRequest(nil, 1, 4), asIs), uint64(4))
@@ -252,7 +271,7 @@ func FuzzCheckReply(f *testing.F) {
 
 func BenchmarkRequestAndReply(b *testing.B) {
 	host, _ := NewGetHost(small)
-	route, _ := NewGetRoute(small)
+	route, _ := NewGetRoute(small, false)
 	for name, w := range map[string]load.Workload{"gethost": host, "getroute": route} {
 		b.Run(name, func(b *testing.B) {
 			t := &testing.T{}

@@ -47,6 +47,9 @@ type Editor struct {
 	Next func() int
 }
 
+// timeoutDefault is how long an edit may take to reach all.
+const timeoutDefault = 10 * time.Second
+
 // subscribers are all connections of a run.
 type subscribers struct {
 	editor Editor
@@ -71,7 +74,7 @@ type subscribers struct {
 // as timed out for those it has not. Of c it uses besides PIDs and the hooks.
 func (e Editor) Run(ctx context.Context, c load.Config) (*load.Result, error) {
 	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
+		c.Timeout = timeoutDefault
 	}
 	latency := load.Latency{Response: hist.New(), Service: hist.New(), SendLag: hist.New()}
 	s := &subscribers{
@@ -260,8 +263,11 @@ func (s *subscribers) heard(a *wire.GetRouteResponse, last int, now time.Time) i
 	case n > last && n < s.expected:
 		s.counts.Late++ // its edit was given up
 		return n
+	case n < last:
+		s.counts.Stale++
+		return last
 	case n != s.expected:
-		s.counts.Wrong++ // gone back, or an edit that nobody made
+		s.counts.Wrong++ // an edit that nobody made
 		return last
 	default:
 		s.counts.Completed++

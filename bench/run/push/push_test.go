@@ -129,7 +129,7 @@ func TestFaults(t *testing.T) {
 		got     func(*load.Counts) uint64
 	}{
 		{"twice", 0, func(f *fakeDNS, n int) { f.tell(0, n); f.tell(0, n) }, func(c *load.Counts) uint64 { return c.Duplicated }},
-		{"back", 0, func(f *fakeDNS, n int) { f.tell(0, n-2); f.tell(0, n) }, func(c *load.Counts) uint64 { return c.Wrong }},
+		{"back", 0, func(f *fakeDNS, n int) { f.tell(0, n-2); f.tell(0, n) }, func(c *load.Counts) uint64 { return c.Stale }},
 		{"ahead", 0, func(f *fakeDNS, n int) { f.tell(0, n+1); f.tell(0, n) }, func(c *load.Counts) uint64 { return c.Wrong }},
 		{"not to one", 20 * time.Millisecond, func(f *fakeDNS, n int) { f.tell(1, n) }, func(c *load.Counts) uint64 { return c.TimedOut }},
 		{"late", 20 * time.Millisecond, func(f *fakeDNS, n int) { f.tell(1, n); f.tell(0, n-1) }, func(c *load.Counts) uint64 { return c.Late }},
