@@ -138,7 +138,7 @@ func (p *pair) config(ctx context.Context, show *live) (compare.Config, error) {
 		return c, p.flags.Errorf("%v", err)
 	}
 	c = compare.Config{
-		Name: p.kind.name, Epochs: p.epochs, Slices: p.slices, Slice: p.slice, Warmup: p.warmup,
+		Name: p.kind.name, Source: p.source, Epochs: p.epochs, Slices: p.slices, Slice: p.slice, Warmup: p.warmup,
 		Pin: pin, Loops: p.loops, Workers: p.threads, Calls: p.syscalls,
 	}
 	if p.design != "auto" {

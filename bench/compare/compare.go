@@ -40,8 +40,9 @@ import (
 
 // Config says what to compare, and how. Only A and B are needed.
 type Config struct {
-	A, B run.Target // the base, and what is judged; both are commands
-	Name string     // of the workload; empty is echo
+	A, B   run.Target // the base, and what is judged; both are commands
+	Name   string     // of the workload; empty is echo
+	Source run.Source // the scenario file that it comes from, if one
 	// Load is the load of each arm: Network, Workload, Conns (of an arm in the
 	// request duet, of both together in the process duet), Depth, Rate,
 	// Arrivals, Seed, Timeout. With neither Rate nor Depth the rate follows

@@ -94,7 +94,7 @@ func (r *runner) plan() run.Config {
 	l := c.Load
 	l.Warmup, l.Duration = c.Warmup, time.Duration(c.Slices)*c.slice()
 	return run.Config{
-		Targets: []run.Target{c.A, c.B}, Name: c.Name, Load: l, Workers: c.Workers, Loops: c.Loops, Pin: c.Pin, Rounds: 1,
+		Targets: []run.Target{c.A, c.B}, Name: c.Name, Source: c.Source, Load: l, Workers: c.Workers, Loops: c.Loops, Pin: c.Pin, Rounds: 1,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,6 +280,41 @@ func TestOneWay(t *testing.T) {
 		if err := c.Validate(); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: a closed loop without replies: %v", network, err)
 		}
+	}
+}
+
+// TestOneWayIsRead: the load ends when the server has read all that was sent.
+func TestOneWayIsRead(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var read, ended atomic.Int64
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				slow := make([]byte, 100) // many reads behind
+				for {
+					n, err := c.Read(slow)
+					read.Add(int64(n))
+					if err != nil {
+						ended.Add(1)
+						c.Close()
+						return
+					}
+				}
+			}()
+		}
+	}()
+	r := runLoad(t, Config{Addr: netip.MustParseAddrPort(l.Addr().String()), Conns: 3, Rate: 20_000, Workload: oneWay{}, Duration: 100 * time.Millisecond})
+	all := r.BytesOut + r.WarmupCounts.BytesOut
+	if got := uint64(read.Load()); ended.Load() != 3 || got < all || got == 0 || r.Errors() != 0 {
+		t.Errorf("the server had read %d bytes of at least %d on %d connections: %+v", got, all, ended.Load(), r.Counts)
 	}
 }
 

@@ -125,6 +125,9 @@ func (w *worker) run() {
 		w.step()
 	}
 	w.drain()
+	if w.oneWay && !w.udp && w.err == nil {
+		w.finish()
+	}
 }
 
 // drain waits for the replies still due, at most for the timeout.
