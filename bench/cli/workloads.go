@@ -153,7 +153,7 @@ func (o *options) checkKind() error {
 		return o.flags.Errorf("--store is for reportstore")
 	case o.kind.name == churnName && o.depth > 1:
 		return o.flags.Errorf("--depth %d: churn makes one request on each connection", o.depth)
-	case o.slow.Readers < 1 || o.slow.Readers > stalledMost:
+	case o.kind.name == slowName && (o.slow.Readers < 1 || o.slow.Readers > stalledMost):
 		return o.flags.Errorf("--stalled %d: choose 1 to %d", o.slow.Readers, stalledMost)
 	}
 	if o.kind.name == idleName {

@@ -177,7 +177,7 @@ func checkMerge(t *testing.T, d *drive, r *load.Result, parts []int64) {
 	if *response != *r.Response || *lag != *r.SendLag || completed != r.Completed || response.Count() == 0 {
 		t.Error("the merged result is not the sum of its parts")
 	}
-	if len(r.Parts) != 3 || r.Parts[2].Name != "c" || r.Parts[0].Completed == 0 || r.Elapsed < 300*time.Millisecond || r.Cut {
+	if len(r.Parts) != 3 || r.Parts[2].Name != "c" || r.Parts[0].Completed == 0 || r.Elapsed <= 0 || r.Cut {
 		t.Errorf("%+v", r.Parts)
 	}
 	if r.Wrong+r.Lost+r.Duplicated > 0 {
