@@ -103,10 +103,18 @@ func (s *selfTesting) run(ctx context.Context) error {
 	}
 	s.show.clear()
 	if len(r.Subjects) == 0 {
-		return fmt.Errorf("lars bench selftest: nothing was learned: no epoch of identical programs could be used %v", r.Lost)
+		return fmt.Errorf("lars bench selftest: nothing was learned: no epoch of identical programs could be used%s", because(r.Lost))
 	}
 	n := s.noise(r, audits)
 	return s.finish(n, r)
+}
+
+// because is the first of the reasons, if there is one.
+func because(reasons []string) string {
+	if len(reasons) == 0 {
+		return ""
+	}
+	return ": " + reasons[0]
 }
 
 // copySelf makes two copies of this program at paths of the same length: the
@@ -235,8 +243,8 @@ func (s *selfTesting) finish(n *record.Noise, r *selftest.Result) error {
 			failures = append(failures, a.Name+": "+a.Text)
 		}
 	}
-	for _, l := range r.Lost {
-		fmt.Fprintf(s.stderr, "some epochs could not be used: %s\n", l)
+	if len(r.Lost) > 0 {
+		fmt.Fprintf(s.stderr, "%d epochs could not be used, the first because %s\n", len(r.Lost), r.Lost[0])
 	}
 	fmt.Fprintf(s.stderr, "files: %s\n", dir)
 	if len(failures) == 0 {

@@ -22,7 +22,7 @@ import (
 // Batch is what measuring some epochs gave.
 type Batch struct {
 	Epochs []Epoch
-	// Lost are reasons of epochs that could not be used, each once.
+	// Lost are the reasons of epochs that could not be used, one for each.
 	Lost []string
 	// Faults are what only the judged program did wrong: replies lost, doubled
 	// or with the wrong content. One is enough for a regression, if it happens
@@ -106,6 +106,9 @@ func Run(ctx context.Context, c Config) ([]Subject, error) {
 	}
 	out := make([]Subject, len(trials))
 	for i, t := range trials {
+		if t.lost > 0 {
+			t.Reasons = append(t.Reasons, fmt.Sprintf("%d epochs could not be used, the first because %s", t.lost, t.reason))
+		}
 		out[i] = t.Subject
 	}
 	return out, nil
@@ -116,6 +119,8 @@ type trial struct {
 	Subject
 	known  map[string]Known
 	epochs [][]Epoch // of each stage
+	lost   int       // epochs
+	reason string    // of the first lost one
 	done   bool
 }
 
@@ -130,7 +135,10 @@ func newTrial(name string, n *record.Noise) *trial {
 
 // take adds a stage of which n epochs were wanted.
 func (t *trial) take(metrics []Metric, batch Batch, n int) {
-	t.Reasons = appendNew(appendNew(t.Reasons, batch.Lost...), batch.Faults...)
+	t.Reasons = appendNew(t.Reasons, batch.Faults...)
+	if t.lost += len(batch.Lost); t.reason == "" && len(batch.Lost) > 0 {
+		t.reason = batch.Lost[0]
+	}
 	if t.Faults++; len(batch.Faults) == 0 {
 		t.Faults = 0
 	}

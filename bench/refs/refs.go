@@ -51,7 +51,7 @@ func (b Binary) Close() error {
 
 // buildArgs are the same for every commit: no paths and no commit in the binary.
 func buildArgs(out string) []string {
-	return []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid=", "-o", out, "."}
+	return []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "."}
 }
 
 // Build checks ref out of the repository that repo is in, and builds it. The

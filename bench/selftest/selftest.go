@@ -69,7 +69,7 @@ type Progress struct {
 type Result struct {
 	Subjects []record.NoiseSubject
 	Partial  bool     // it was interrupted
-	Lost     []string // reasons of epochs that could not be used
+	Lost     []string // reasons of epochs that could not be used, one for each
 	Failures []string // goals that were missed, in words
 }
 
@@ -154,11 +154,7 @@ func (c *Config) measure(ctx context.Context, items []*item, began time.Time, r 
 			}
 		}
 		it.lost += max(0, n-(it.have-had))
-		for _, text := range append(batch.Lost, batch.Faults...) {
-			if !slices.Contains(r.Lost, text) {
-				r.Lost = append(r.Lost, text)
-			}
-		}
+		r.Lost = append(append(r.Lost, batch.Lost...), batch.Faults...)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
