@@ -83,6 +83,7 @@ func run(t *testing.T, c Config) (Subject, string, []string) {
 // TestGateFindsWhatMoved: each metric that a slowdown moves is the one that the
 // verdict names; what moves nothing, or makes it better, passes.
 func TestGateFindsWhatMoved(t *testing.T) {
+	noise := newWorld(9).noise(60)
 	for _, c := range []struct {
 		metric string
 		shift  float64
@@ -100,8 +101,7 @@ func TestGateFindsWhatMoved(t *testing.T) {
 		{P50, math.Log(1.5), record.GateRegressed, 3},
 		{P99, math.Log(1.2), record.GateRegressed, 3},
 	} {
-		w := newWorld(3)
-		noise := w.noise(60)
+		w := newWorld(30)
 		w.shift[c.metric] = c.shift
 		s, verdict, reasons := run(t, w.config(noise))
 		if verdict != c.want || len(s.Stages) != c.stages {

@@ -14,7 +14,7 @@ const (
 	// epochs (the learned thresholds of ClickHouse's performance tests).
 	windowEpochs = 10
 	floorFactor  = 1.5
-	windows      = 2000
+	windows      = 1000
 	// EpochsLearnMin is the fewest epochs that noise can be learned from.
 	EpochsLearnMin = 20
 )

@@ -46,7 +46,7 @@ func (m *machine) pair(_ context.Context, _, inject string, n int) (gate.Batch, 
 
 func config(sd float64) Config {
 	m := &machine{rand.New(rand.NewPCG(1, 2)), sd}
-	return Config{Subjects: []string{"epoll", "std"}, Epochs: 24, Plan: gate.PlanDefault(), Trials: 200, Pair: m.pair}
+	return Config{Subjects: []string{"epoll", "std"}, Epochs: 24, Plan: gate.PlanDefault(), Trials: 40, Pair: m.pair}
 }
 
 // noise is a result as it is written.
@@ -59,7 +59,9 @@ func noise(r *Result) *record.Noise {
 }
 
 func TestLearns(t *testing.T) {
-	r, err := Run(t.Context(), config(0.015))
+	c := config(0.015)
+	c.Trials = 200
+	r, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
