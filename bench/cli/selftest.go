@@ -15,6 +15,7 @@ import (
 	"lars/bench/proc"
 	"lars/bench/record"
 	"lars/bench/selftest"
+	"lars/bench/stats"
 	"lars/internal/cli"
 )
 
@@ -210,7 +211,7 @@ func (s *selfTesting) say(text string) {
 func (s *selfTesting) noise(r *selftest.Result, audits []record.Audit) *record.Noise {
 	m := proc.ReadMachine()
 	return &record.Noise{
-		Schema: record.NoiseSchema, Class: m.Class(), Settings: s.duet.settings(), Rule: selftest.RuleName, Stages: gate.PlanDefault(),
+		Schema: record.NoiseSchema, Class: m.Class(), Settings: s.duet.settings(), Rule: stats.RuleVersion, Stages: gate.PlanDefault(),
 		Machine: record.NoiseMachine{CPUModel: m.CPUModel, CPUs: m.CPUs, Kernel: m.Kernel, Arch: m.Architecture},
 		Learned: s.began.UTC().Format(time.RFC3339), Commit: cli.ReadBuild().Commit,
 		Partial: r.Partial, Seconds: time.Since(s.began).Seconds(), Subjects: r.Subjects, Audits: audits,
@@ -244,7 +245,7 @@ func (s *selfTesting) finish(n *record.Noise, r *selftest.Result) error {
 		}
 	}
 	if len(r.Lost) > 0 {
-		fmt.Fprintf(s.stderr, "%d epochs could not be used, the first because %s\n", len(r.Lost), r.Lost[0])
+		fmt.Fprintf(s.stderr, "epochs that could not be used: %d (the first: %s)\n", len(r.Lost), r.Lost[0])
 	}
 	fmt.Fprintf(s.stderr, "files: %s\n", dir)
 	if len(failures) == 0 {

@@ -107,7 +107,7 @@ func Run(ctx context.Context, c Config) ([]Subject, error) {
 	out := make([]Subject, len(trials))
 	for i, t := range trials {
 		if t.lost > 0 {
-			t.Reasons = append(t.Reasons, fmt.Sprintf("%d epochs could not be used, the first because %s", t.lost, t.reason))
+			t.Reasons = append(t.Reasons, fmt.Sprintf("epochs that could not be used: %d (the first: %s)", t.lost, t.reason))
 		}
 		out[i] = t.Subject
 	}

@@ -16,7 +16,6 @@ import (
 
 	"lars/bench/gate"
 	"lars/bench/record"
-	"lars/bench/stats"
 )
 
 // Calibrated is the slowdown whose power is the goal: five per cent of the CPU
@@ -285,6 +284,3 @@ func rate(r gate.Rate) record.NoiseRate {
 	out.Low, out.High = min(out.Low, out.Rate), max(out.High, out.Rate)
 	return out
 }
-
-// RuleName is what a noise file says of the rule.
-const RuleName = stats.RuleVersion

@@ -12,6 +12,7 @@ import (
 
 	"lars/bench/gate"
 	"lars/bench/record"
+	"lars/bench/stats"
 )
 
 // machine is a made-up one, on which the truth is known.
@@ -52,7 +53,7 @@ func config(sd float64) Config {
 // noise is a result as it is written.
 func noise(r *Result) *record.Noise {
 	return &record.Noise{
-		Schema: record.NoiseSchema, Class: "made-up", Learned: "2026-11-26T10:00:00Z", Settings: "none", Rule: RuleName, Stages: gate.PlanDefault(),
+		Schema: record.NoiseSchema, Class: "made-up", Learned: "2026-11-26T10:00:00Z", Settings: "none", Rule: stats.RuleVersion, Stages: gate.PlanDefault(),
 		Machine: record.NoiseMachine{CPUModel: "abacus", CPUs: 2, Kernel: "6", Arch: "amd64"}, Partial: r.Partial,
 		Subjects: r.Subjects, Audits: []record.Audit{{Name: "server stopped", Passed: true, Text: "seen"}},
 	}

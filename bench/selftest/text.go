@@ -8,6 +8,7 @@ import (
 	"lars/bench/gate"
 	"lars/bench/plot"
 	"lars/bench/record"
+	"lars/bench/stats"
 )
 
 // WriteText writes what was learned: the noise, the power curve, and which
@@ -43,7 +44,7 @@ func writeSubject(w io.Writer, s *record.NoiseSubject) error {
 	for _, e := range effects() {
 		fmt.Fprintf(t, "\tfinds +%.0f %%", 100*e)
 	}
-	fmt.Fprintln(t)
+	fmt.Fprintln(t, "\tepochs for +5 %")
 	for _, m := range s.Metrics {
 		if m.Counted {
 			fmt.Fprintf(t, "  %s\tcounted\t%.3g %s\n", m.Name, m.Floor, m.Unit)
@@ -53,7 +54,7 @@ func writeSubject(w io.Writer, s *record.NoiseSubject) error {
 		for _, p := range m.Power {
 			fmt.Fprintf(t, "\t%.0f %%", 100*p.Found.Rate)
 		}
-		fmt.Fprintln(t)
+		fmt.Fprintf(t, "\t%s\n", epochsText(&m))
 	}
 	if err := t.Flush(); err != nil || len(s.Injected) == 0 {
 		return err
@@ -73,6 +74,15 @@ func writeSubject(w io.Writer, s *record.NoiseSubject) error {
 		fmt.Fprintln(t)
 	}
 	return t.Flush()
+}
+
+// epochsText is how many epochs a single look needs: fewer than the gate's first
+// stage, on a machine that is fit for it.
+func epochsText(m *record.NoiseMetric) string {
+	if m.Floor >= gate.FivePercent {
+		return "–" // what is below the floor is never found
+	}
+	return fmt.Sprint(stats.EpochsNeeded(m.SD, gate.FivePercent, stats.RuleOne()))
 }
 
 func injectedText(k *record.InjectedKind, m *record.NoiseMetric) string {
