@@ -66,11 +66,12 @@ type Config struct {
 	Observe func(Progress)
 }
 
-// Defaults of a Config. Twelve epochs find 5 % in CPU time where single epochs
+// Defaults and limits of a Config. Twelve epochs find 5 % in CPU time where single epochs
 // scatter by up to 3 % or 4 %.
 const (
 	EpochsDefault  = 12
 	SlicesDefault  = 16
+	ConnsDefault   = 50
 	WarmupDefault  = 2 * time.Second
 	sliceOpen      = 500 * time.Millisecond
 	sliceClosed    = 250 * time.Millisecond

@@ -235,6 +235,7 @@ func TestRefusals(t *testing.T) {
 		"divides the connections":       func(c *Config) { c.Design, c.Load.Rate, c.Load.Conns = record.DesignProcessDuet, 0, 1 },
 		"unknown design":                func(c *Config) { c.Design = "feeling" },
 		"give the whole path":           func(c *Config) { c.A.Command = []string{"/nonexistent/server"} },
+		"the arms are unlike":           func(c *Config) { c.B.Workload = load.Echo{} },
 		"cannot be given to two":        func(c *Config) { c.A.Drive = load.Run },
 		"unknown backend":               func(c *Config) { c.A = echo("x", "nope", "") },
 		"connections: choose 1 to 1000": func(c *Config) { c.Load.Conns = -1 },

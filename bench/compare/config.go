@@ -20,7 +20,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.Epochs, EpochsDefault)
 	def(&c.Slices, SlicesDefault)
-	def(&c.Load.Conns, 2)
+	def(&c.Load.Conns, ConnsDefault)
 	if c.Warmup == 0 {
 		c.Warmup = WarmupDefault
 	}
@@ -61,6 +61,8 @@ func (c *Config) validate() error {
 		return refuse("both arms must be programs that can be started: every epoch needs fresh ones")
 	case c.A.Name == c.B.Name:
 		return refuse("both arms are named %q: give them different names", c.A.Name)
+	case c.A.Workload != nil || c.B.Workload != nil:
+		return refuse("the arms are unlike: both get the workload of the load, none of their own")
 	case c.A.Drive != nil || c.B.Drive != nil:
 		return refuse("%s makes its own load: it cannot be given to two servers at once", c.Name)
 	case c.Epochs < 1 || c.Epochs > EpochsMax:

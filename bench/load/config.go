@@ -204,6 +204,8 @@ func (c *Config) checkShape() error {
 		return invalid("%d workers: choose 1 to %d", c.Workers, WorkersMax)
 	case c.Workers > c.Conns:
 		return invalid("%d workers for %d connections: a worker needs one of its own", c.Workers, c.Conns)
+	case c.duet() && isTimed(c.Workload):
+		return invalid("this workload takes the times of one server: a duet has two")
 	case c.QueueRequestsMax < c.Conns && c.Open():
 		return invalid("a queue of %d requests for %d connections: at least one each", c.QueueRequestsMax, c.Conns)
 	}

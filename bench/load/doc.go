@@ -19,6 +19,9 @@
 // time. So a server that stops for 200 ms shows 200 ms, however few requests
 // were in flight.
 //
+// A duet drives two servers at once: an open loop sends every arrival to both, in
+// an order that a coin decides; see Config.Rival.
+//
 // Every reply is checked. Result.Judge says whether the figures deserve belief.
 //
 // Each worker is a thread that waits with epoll_pwait2: its timeout has

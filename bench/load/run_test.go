@@ -300,6 +300,7 @@ func TestRefusedConfigurations(t *testing.T) {
 		"negative part":     func(c *Config) { c.Part = Part{-1, 3} },
 		"no address":        func(c *Config) { c.Addr = netip.AddrPort{} },
 		"IPv6":              func(c *Config) { c.Addr = netip.MustParseAddrPort("[::1]:1") },
+		"times of a duet":   func(c *Config) { c.Workload, c.Rival = timed{}, netip.MustParseAddrPort("127.0.0.1:7778") },
 		"its own rival":     func(c *Config) { c.Rival = c.Addr },
 		"rival on IPv6":     func(c *Config) { c.Rival = netip.MustParseAddrPort("[::1]:1") },
 		"port 0":            func(c *Config) { c.Addr = netip.MustParseAddrPort("127.0.0.1:0") },
@@ -325,6 +326,11 @@ func TestRefusedConfigurations(t *testing.T) {
 		}
 	}
 }
+
+// timed is an echo that wants to know times.
+type timed struct{ Echo }
+
+func (timed) Times([]byte, time.Duration, time.Duration, time.Duration) {}
 
 func TestNoServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

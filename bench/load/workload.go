@@ -44,8 +44,13 @@ type Partly interface {
 type Timed interface {
 	Workload
 	// Times are on CLOCK_MONOTONIC; in a closed loop due is sent. reply dies on
-	// return.
+	// return. There is no such workload for a duet: it has one server.
 	Times(reply []byte, due, sent, received time.Duration)
+}
+
+func isTimed(w Workload) bool {
+	_, ok := w.(Timed)
+	return ok
 }
 
 // Content is what a workload makes of a frame from the server.
