@@ -3,9 +3,9 @@ GO      ?= go
 BACKEND ?= epoll
 LARS     = bin/lars
 
-# make bench BACKEND=epoll CONNS=100 RATE=50000: each of these that is set
+# make bench BACKEND=epoll SCENARIO=mixed CONNS=100 RATE=50000: each of these that is set
 # becomes a flag of "lars bench"; BENCH_FLAGS takes any other.
-bench_vars = WORKLOAD MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS GENERATOR_LOOPS PIN IDLE OUT BACKENDS BASELINE WORKERS TOKEN_FILE
+bench_vars = SCENARIO WORKLOAD STORE EDITS STALLED MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS GENERATOR_LOOPS PIN IDLE OUT BACKENDS BASELINE WORKERS TOKEN_FILE
 bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(if $(UDP),--udp) $(if $(SYSCALLS),--syscalls) $(if $(MARKDOWN),--markdown) $(BENCH_FLAGS)
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
@@ -40,7 +40,7 @@ plain: ## the tests that the race detector leaves out or makes smaller: full siz
 manifests: ## those of Kubernetes, against its types
 	cd deploy/kubernetes && $(GO) vet ./... && $(GO) test ./...
 
-smoke: build ## the main job, briefly, on every backend, over TCP and UDP
+smoke: build ## the main job on every backend and every scenario, briefly
 	@scripts/smoke.sh $(LARS)
 
 check-fast: fmt ## under 20 s, for the inner loop

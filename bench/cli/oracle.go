@@ -128,7 +128,7 @@ func (u *upstream) total() (calls uint64, err error) {
 		return 0, err
 	}
 	for i := range u.routes.Modules {
-		var q store.MinuteQuery
+		q := store.MinuteQuery{From: u.since} // somebody's own may hold years
 		q.Module.ModID, q.Module.CmdID = u.routes.Module(i)
 		minutes, err := st.Minutes(ctx, q)
 		if err != nil {

@@ -33,7 +33,8 @@ type upstream struct {
 	folder        string // of the store; empty: none
 	dns, reporter net.Listener
 	external      string        // store of a reporter: somebody's own, not to be emptied
-	before        uint64        // calls that stood in it before the round
+	since         time.Time     // the minute in which the run began
+	before        uint64        // calls that stood in it, from then on, before the round
 	store         *sqlite.Store // of a dns, for edits
 	edits         int
 
@@ -44,7 +45,7 @@ type upstream struct {
 }
 
 func newUpstream(ctx context.Context, service string, routes workload.Routes, external string) (u *upstream, err error) {
-	u = &upstream{routes: routes, external: external, conns: map[net.Conn]bool{}}
+	u = &upstream{routes: routes, external: external, since: time.Now().Truncate(time.Minute), conns: map[net.Conn]bool{}}
 	switch service {
 	case dnsService:
 		err = u.fill(ctx)
