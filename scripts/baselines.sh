@@ -9,6 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 lars=bin/lars
+ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)" # the idle scenarios have thousands of connections
 minutes=${1:-10}
 shift || true
 scenarios=("$@")

@@ -2,13 +2,16 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,4 +164,75 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
+}
+
+// FuzzPage: whatever number or text the files of a result hold in any place, if
+// they are accepted there is a page, and no drawing has what is not a number.
+func FuzzPage(f *testing.F) {
+	dir, _ := folder(f, compared(made([]string{"a", "b"}, 2), record.VerdictEquivalent))
+	raw, err := os.ReadFile(filepath.Join(dir, record.RunFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range []float64{0, -1, 1, 1e-300, 1e18, 1e308} {
+		for n := uint16(0); n < 400; n += 41 {
+			f.Add(n, v, "")
+		}
+	}
+	f.Add(uint16(0), 1.0, "0001-01-01T00:00:00Z")
+	path := regexp.MustCompile(` d="([^"]*)"`)
+	f.Fuzz(func(t *testing.T, n uint16, v float64, text string) {
+		var run any
+		if err := json.Unmarshal(raw, &run); err != nil {
+			t.Fatal(err)
+		}
+		place := int(n)
+		changed, err := json.Marshal(replace(run, &place, v, text))
+		if err != nil {
+			return // not a number
+		}
+		if err := os.WriteFile(filepath.Join(dir, record.RunFile), changed, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		folder, err := record.Open(dir)
+		if err != nil {
+			return
+		}
+		page, err := Page(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, drawing := range path.FindAllSubmatch(page, -1) {
+			if bytes.Contains(drawing[1], []byte("NaN")) || bytes.Contains(drawing[1], []byte("Inf")) {
+				t.Fatalf("a drawing has %s", drawing[1])
+			}
+		}
+	})
+}
+
+// replace puts v, or text if the leaf is a string, in the place of the n-th leaf
+// of a document.
+func replace(doc any, n *int, v float64, text string) any {
+	switch d := doc.(type) {
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(d)) {
+			d[k] = replace(d[k], n, v, text)
+		}
+	case []any:
+		for i := range d {
+			d[i] = replace(d[i], n, v, text)
+		}
+	case float64:
+		if *n--; *n == -1 {
+			if v == math.Trunc(v) && math.Abs(v) < 1<<62 {
+				return int64(v)
+			}
+			return v
+		}
+	case string:
+		if *n--; *n == -1 && text != "" {
+			return text
+		}
+	}
+	return doc
 }

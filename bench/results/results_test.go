@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lars/bench/record"
+	"lars/bench/report"
 )
 
 // made is a run whose arms take so many times the CPU of the first, round by
@@ -136,5 +137,27 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := Load(dir, func(dir string) error { return record.Verify(dir) }); err == nil || !strings.Contains(err.Error(), broken) {
 		t.Errorf("a broken result: %v", err)
+	}
+}
+
+// TestCommitted: the results of this repository are whole, and its pages say
+// what is in them.
+func TestCommitted(t *testing.T) {
+	const dir = "../../results"
+	entries, err := Load(dir, func(dir string) error { return record.Verify(dir, report.Derive) })
+	if errors.Is(err, ErrNone) {
+		t.Skip("none yet: make baselines")
+	}
+	if err != nil {
+		t.Fatalf("%v\nafter a change of the pages: lars bench render results && lars bench index results", err)
+	}
+	pages, err := Pages(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, page := range pages {
+		if have, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(have) != string(page) {
+			t.Errorf("%s is not what the runs say (%v): lars bench index results", name, err)
+		}
 	}
 }
