@@ -285,6 +285,16 @@ func TestReadBaseline(t *testing.T) {
 	}
 }
 
+func FuzzParseBaseline(f *testing.F) {
+	f.Add("# why\n" + strings.Repeat("ab", 20) + "\n")
+	f.Add("main")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, err := parseBaseline("x", text); (err == nil) != hash.MatchString(got) {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
 func TestDuetFlags(t *testing.T) {
 	for _, args := range []string{"--backends nope", "--rate 1", "--slices 7", "--slice 1ms", "--payload -1", "--warmup -1s", "--conns 0", "--scenario nope", "--scenario gethost"} {
 		for _, command := range []string{"gate", "selftest"} {
