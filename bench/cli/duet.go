@@ -139,7 +139,7 @@ func (d *duet) target(name, binary, backend, inject string) (run.Target, error) 
 		return run.Target{}, err
 	}
 	size, _ := echo.FrameBytesMax()
-	t := run.Target{Name: name, Backend: backend, Workload: echo, Command: []string{
+	t := run.Target{Name: name, Backend: backend, Command: []string{
 		binary, "serve", "echo", "--backend", backend, "--listen", "127.0.0.1:0", "--loops", "1",
 		"--body-max", strconv.Itoa(max(size-frame.HeadBytes, frame.BodyBytesDefault)),
 	}}
@@ -156,9 +156,13 @@ func (d *duet) target(name, binary, backend, inject string) (run.Target, error) 
 // arrivals' random numbers.
 func (d *duet) measure(ctx context.Context, a, b run.Target, epochs int, observe func(compare.Progress)) (gate.Batch, error) {
 	d.seed += 1 << 16
+	echo, err := load.NewEcho(d.payload)
+	if err != nil {
+		return gate.Batch{}, err
+	}
 	r, err := compare.Run(ctx, compare.Config{
 		A: a, B: b, Name: "echo", Design: record.DesignRequestDuet,
-		Load:   load.Config{Network: d.network(), Conns: d.conns, Rate: d.rate, Seed: d.seed, Workload: a.Workload},
+		Load:   load.Config{Network: d.network(), Conns: d.conns, Rate: d.rate, Seed: d.seed, Workload: echo},
 		Epochs: epochs, Slices: d.slices, Slice: d.slice, Warmup: d.warmup,
 		Enough:  func([]record.Epoch) bool { return false }, // any number of epochs will do: the gate judges
 		Observe: observe,
