@@ -97,7 +97,7 @@ func (c *command) options() *options {
 func (o *options) loadFlags() {
 	f := o.flags
 	o.mix, o.slow = mixDefault(), slowDefault()
-	f.StringVar(&o.scenario, "scenario", "", "`name or file` of a scenario, instead of the flags below, which overrule it: see lars bench scenarios")
+	f.StringVar(&o.scenario, "scenario", "", "`name or file` of a scenario: other flags overrule what it says; lars bench scenarios lists them")
 	f.StringVar(&o.workload, "workload", "echo", "`name`: "+kindNames())
 	f.IntVar(&o.routes.Modules, "modules", 1000, "`number` of modules that the dns or agent knows")
 	f.IntVar(&o.routes.Hosts, "hosts", 10, "`number` of hosts of each module")

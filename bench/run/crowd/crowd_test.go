@@ -153,9 +153,14 @@ func TestStalled(t *testing.T) {
 	if got := faults(t, r, err); got != "" {
 		t.Error(got)
 	}
-	r, err = s.Run(t.Context(), config(t, "greedy"))
-	if got := faults(t, r, err); !strings.Contains(got, "the server grew by") || load.Worst(r.Judge()) != load.Invalid {
-		t.Errorf("%q", got)
+	// A machine that gives the server no time lets it keep little: then again.
+	found := ""
+	for try := 0; try < 10 && !strings.Contains(found, "the server grew by"); try++ {
+		r, err = s.Run(t.Context(), config(t, "greedy"))
+		found = faults(t, r, err)
+	}
+	if !strings.Contains(found, "the server grew by") || load.Worst(r.Judge()) != load.Invalid {
+		t.Errorf("%q", found)
 	}
 	// One that ends them is right too: the load's own connections go on.
 	impatient := config(t, "impatient")

@@ -107,8 +107,8 @@ func (s Stalled) pushers(fds []int, c *load.Config) *pushers {
 }
 
 const (
-	settleRounds = 10              // without a byte taken, one after the other
-	settleMost   = 5 * time.Second // then the load begins all the same
+	settleRounds = 30               // without a byte taken, one after the other
+	settleMost   = 20 * time.Second // then the load begins all the same
 )
 
 // settle sends until no socket takes more, so that the load does not share its
