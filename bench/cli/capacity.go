@@ -50,6 +50,7 @@ func newSweep(c *command) *sweep {
 	f.DurationVar(&s.warmup, "warmup", 200*time.Millisecond, "`time` of load before each window that is not measured")
 	s.loadFlags()
 	s.placeFlags()
+	s.remote.define(f)
 	return s
 }
 
@@ -66,19 +67,11 @@ func (s *sweep) run(ctx context.Context, stdout, stderr io.Writer, args []string
 		return err
 	}
 	config.RateMax = s.to
-	if err := s.checkOut(); err != nil {
-		return err
-	}
-	show := newLive(stderr, s.live())
-	config.Observe = show.update
-	show.say("preparing: each server is started and asked once")
-	plan, err := run.Prepare(ctx, config)
-	show.clear()
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	plan, show, err := s.prepare(ctx, stdout, stderr, config, lost)
 	if err != nil {
-		return s.command.refused(ctx, err)
-	}
-	if s.text() {
-		printHead(stdout, plan)
+		return err
 	}
 	bundle, err := s.search(ctx, plan, config, show, args)
 	show.clear()

@@ -80,26 +80,11 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 	if err != nil {
 		return err
 	}
-	if err := o.checkOut(); err != nil {
-		return err
-	}
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
-	workers, err := o.gather(ctx, stderr, config.Targets, lost)
+	plan, show, err := o.prepare(ctx, stdout, stderr, config, lost)
 	if err != nil {
 		return err
-	}
-	show := newLive(stderr, o.live())
-	config.Observe = show.update
-	show.say("preparing: each server is started and asked once")
-	plan, err := run.Prepare(ctx, config)
-	show.clear()
-	if err != nil {
-		return c.refused(ctx, err)
-	}
-	plan.Notes = append(plan.Notes, workers...)
-	if o.text() {
-		printHead(stdout, plan)
 	}
 	result, err := plan.Run(ctx)
 	show.clear()
@@ -107,6 +92,32 @@ func (c *command) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 		return c.failed(err)
 	}
 	return c.finish(stdout, stderr, o, result, args)
+}
+
+// prepare does everything before the first measurement: it brings the workers
+// together, if any are asked for, tries each server, and says what will be
+// measured. lost is called when a worker fails later.
+func (o *options) prepare(ctx context.Context, stdout, stderr io.Writer, config run.Config, lost func(error)) (*run.Plan, *live, error) {
+	if err := o.checkOut(); err != nil {
+		return nil, nil, err
+	}
+	workers, err := o.gather(ctx, stderr, config.Targets, lost)
+	if err != nil {
+		return nil, nil, err
+	}
+	show := newLive(stderr, o.live())
+	config.Observe = show.update
+	show.say("preparing: each server is started and asked once")
+	plan, err := run.Prepare(ctx, config)
+	show.clear()
+	if err != nil {
+		return nil, nil, o.command.refused(ctx, err)
+	}
+	plan.Notes = append(plan.Notes, workers...)
+	if o.text() {
+		printHead(stdout, plan)
+	}
+	return plan, show, nil
 }
 
 // refused gives an error of preparation its exit code: whatever keeps a run

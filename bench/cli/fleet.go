@@ -84,7 +84,11 @@ func (o *options) gather(ctx context.Context, stderr io.Writer, targets []run.Ta
 	}
 	o.fleet.OnLoss = lost
 	names := o.fleet.Names()
-	return []string{fmt.Sprintf("the load comes from %d workers: %s", len(names), strings.Join(names, ", "))}, o.spread(o.fleet, targets)
+	note := "the load comes from worker " + names[0]
+	if len(names) > 1 {
+		note = fmt.Sprintf("the load comes from %d workers: %s", len(names), strings.Join(names, ", "))
+	}
+	return []string{note}, o.spread(o.fleet, targets)
 }
 
 // spread gives the load of every target to the workers.

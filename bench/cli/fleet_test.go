@@ -109,6 +109,18 @@ func TestWorkers(t *testing.T) {
 	}
 }
 
+// TestCapacityByWorker: the windows of a search are made by a worker.
+func TestCapacityByWorker(t *testing.T) {
+	a, _ := startWorker(t, "--name", "one")
+	code, stdout, stderr := lars("capacity", "--slo", "p50:1s", "--backend", "alpha", "--to", "1500", "--duration", "50ms", "--warmup", "0s", "--conns", "3",
+		"--workers", a, "--markdown", "--out", "none")
+	for _, want := range []string{"* **alpha**: p50:1s", "| from below |", "note: the load comes from worker one (127.0.0.1:"} {
+		if code != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("code %d, the output lacks %q:\n%s%s", code, want, stdout, stderr)
+		}
+	}
+}
+
 // TestWorkerDies: the run is invalid, names the worker, and is over.
 func TestWorkerDies(t *testing.T) {
 	a, _ := startWorker(t, "--name", "steady")

@@ -66,7 +66,11 @@ func (s *Session) Window(ctx context.Context, target int, rate float64, seed uin
 	c := s.plan.loadConfig(addr, pid, t, round, m)
 	c.Rate, c.Seed = rate, seed
 	m.begin()
-	got, err := load.Run(ctx, c)
+	drive := load.Run
+	if t.Drive != nil {
+		drive = t.Drive
+	}
+	got, err := drive(ctx, c)
 	if server != nil && ctx.Err() == nil && (err != nil || got.Disconnected > 0) {
 		server.dying()
 		err = errors.Join(err, server.alive())
@@ -76,6 +80,11 @@ func (s *Session) Window(ctx context.Context, target int, rate float64, seed uin
 	}
 	m.end(got)
 	s.result.Windows = append(s.result.Windows, round.Machine)
+	for _, r := range got.Remarks {
+		if r.Verdict == load.Invalid { // a generator failed: no window can follow
+			s.result.against = append(s.result.against, r)
+		}
+	}
 	return got, nil
 }
 
@@ -86,6 +95,6 @@ func (s *Session) Record(ctx context.Context, l Labels, reasons ...load.Reason) 
 	s.Close()
 	s.result.Elapsed = time.Since(s.result.Started)
 	s.result.Cut = ctx.Err() != nil
-	s.result.against = reasons
+	s.result.against = append(s.result.against, reasons...)
 	return s.result.Record(l)
 }
