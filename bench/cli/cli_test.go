@@ -93,10 +93,12 @@ func backends() []Backend {
 // machine gave a server no time at all has no figures to look at: it is made
 // again.
 func lars(args ...string) (code int, stdout, stderr string) {
+	return larsOn(backends(), args...)
+}
+
+func larsOn(b []Backend, args ...string) (code int, stdout, stderr string) {
 	for range 10 {
-		var out, errs bytes.Buffer
-		code = cli.Main(Commands(backends()).Run, &out, &errs, args)
-		stdout, stderr = out.String(), errs.String()
+		code, stdout, stderr = larsOnce(b, args...)
 		if code != cli.ExitInvalid || !strings.Contains(stdout, "no request was answered") {
 			break
 		}
@@ -105,6 +107,12 @@ func lars(args ...string) (code int, stdout, stderr string) {
 		}
 	}
 	return code, stdout, stderr
+}
+
+func larsOnce(b []Backend, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = cli.Main(Commands(b).Run, &out, &errs, args)
+	return code, out.String(), errs.String()
 }
 
 // brief makes a run short.

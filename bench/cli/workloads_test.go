@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,11 +23,11 @@ func onStd(t *testing.T, args ...string) (*record.Run, string) {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
 	dir := filepath.Join(t.TempDir(), "result")
-	var out, errs bytes.Buffer
 	args = append(args, "--duration", "150ms", "--warmup", "20ms", "--conns", "3", "--modules", "70", "--hosts", "4", "--out", dir)
 	// 3 says that the machine was too busy; what was answered is told all the same.
-	if code := cli.Main(Commands([]Backend{{Name: "std"}}).Run, &out, &errs, args); code != 0 && code != cli.ExitInvalid {
-		t.Fatalf("code %d, %s%s", code, out.String(), errs.String())
+	code, out, errs := larsOn([]Backend{{Name: "std"}}, args...)
+	if code != 0 && code != cli.ExitInvalid {
+		t.Fatalf("code %d, %s%s", code, out, errs)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, record.RunFile))
 	if err != nil {
@@ -41,7 +40,7 @@ func onStd(t *testing.T, args ...string) (*record.Run, string) {
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	return r, out.String()
+	return r, out
 }
 
 // TestServices: real services, each reply right, the agent's counters as the
