@@ -27,8 +27,23 @@ func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
 		return err
 	}
 	return each(stdout, dirs, func(dir string) (string, error) {
-		return "every file is as it was written", record.Verify(dir, report.Derive)
+		return "every file is as it was written", whole(dir)
 	})
+}
+
+// whole is everything that verify asks of a result.
+func whole(dir string) error {
+	if err := record.Verify(dir, report.Derive); err != nil {
+		return err
+	}
+	f, err := record.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := results.Check(f); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, record.RunFile), err)
+	}
+	return nil
 }
 
 // render is "lars bench render".
@@ -101,7 +116,7 @@ func index(_ context.Context, stdout, _ io.Writer, args []string) error {
 		return f.Errorf("which folder? Give the one that holds the results, such as results")
 	}
 	dir := f.Arg(0)
-	entries, err := results.Load(dir, func(dir string) error { return record.Verify(dir, report.Derive) })
+	entries, err := results.Load(dir, whole)
 	if err != nil {
 		return err
 	}

@@ -127,6 +127,8 @@ func value(v float64, unit string) string {
 		return plot.Duration(max(v, 0))
 	case "B", "B/op", "B/req":
 		return size(v)
+	case "share":
+		return percent(v)
 	case "req/s":
 		return thousands(v) + "/s"
 	}
