@@ -159,6 +159,10 @@ type HostState struct {
 	EjectedAt  time.Duration // the last time, if Ejections is not 0
 	EjectedWhy Reason
 
+	// Suspect: out, or its last calls got no answer while its callers' calls to
+	// others did. That is what other agents may be told, see Balancer.Hint.
+	Suspect bool
+
 	InFlight uint32        // calls picked and not yet reported, as far as known
 	Latency  time.Duration // estimate used for picks, failures included; with classic and elb 0
 

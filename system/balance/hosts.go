@@ -74,7 +74,7 @@ func (t *hosts) readable(i int32) HostState {
 		Host:  Host{Host: h.addr, Weight: n.weight, Zone: n.zone, Draining: h.draining},
 		State: h.state, Why: n.why, Since: n.since, Window: h.window,
 		Ejections: n.ejections, EjectedAt: n.ejectedAt, EjectedWhy: n.ejectedWhy,
-		RateSucc: h.rateSucc, RateErr: h.rateErr, Succ: uint64(h.succ), Err: uint64(h.err),
+		Suspect: h.state.Out(), RateSucc: h.rateSucc, RateErr: h.rateErr, Succ: uint64(h.succ), Err: uint64(h.err),
 		SuccStreak: h.succStreak, ErrStreak: h.errStreak,
 	}
 }

@@ -223,6 +223,12 @@ func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 // caller that fails once in sixteen calls.
 const leastSurprise = 4
 
+// suspect says that a host is out, or looks as if it should be to somebody with
+// more calls.
+func (p *pool) suspect(s *slot) bool {
+	return p.outlier && (s.state.Out() || s.hardStreak > 0 && s.rowSurprise >= leastSurprise)
+}
+
 // unusual says that a host's failures are more than Sigmas standard deviations
 // above those expected, and more than Margin. What is expected is corrected by
 // how the other hosts fare against it: what is known of a caller lags behind

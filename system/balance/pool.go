@@ -388,6 +388,7 @@ func (p *pool) readable(s *slot) HostState {
 		InFlight: s.inFlight, Latency: time.Duration(s.latency + s.penalty),
 		Window: s.added, Succ: s.succ, Err: s.err,
 		SuccStreak: s.succStreak, ErrStreak: s.failStreak,
+		Suspect: p.suspect(s),
 	}
 	if s.state == Overloaded {
 		h.Until = s.until
