@@ -64,13 +64,16 @@ func Palette() [SeriesMax]Colour {
 	}
 }
 
-func (p *painter) open(title, subtitle string) {
+func (p *painter) open(title, subtitle string) { p.openSized(title, subtitle, left, width, height, "") }
+
+// openSized begins a picture of any size, with more styles if need be.
+func (p *painter) openSized(title, subtitle string, left, width, height float64, styles string) {
 	p.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`+"\n", width, height, width, height)
 	p.printf("<title>")
 	_ = xml.EscapeText(&p.buf, []byte(title))
 	p.printf("</title>\n<style>\n")
 	p.styles()
-	p.printf("</style>\n"+`<rect class="page" width="%.0f" height="%.0f"/>`+"\n", width, height)
+	p.printf("%s</style>\n"+`<rect class="page" width="%.0f" height="%.0f"/>`+"\n", styles, width, height)
 	p.text("title", left, titleY, title)
 	if subtitle != "" {
 		p.text("note", left, titleY+20, subtitle)

@@ -1,11 +1,12 @@
-// Package plot draws latency distributions as SVG: one file, no script, no font
-// to load, readable on a light and on a dark page.
+// Package plot draws a few kinds of chart as SVG: latency distributions, power
+// curves, heat maps and forests of estimates. One file, no script, no font to
+// load, readable on a light and on a dark page.
 //
 // It is for result files that are committed and looked at in a browser or a
-// code host, so the same input always gives the same bytes. The x axis is
-// log10(1/(1-p)): each nine of the percentile takes the same room. What it will
-// not do: draw any other kind of chart, smooth a curve, or extend one beyond
-// the points it is given.
+// code host, so the same input always gives the same bytes. The x axis of
+// latencies is log10(1/(1-p)): each nine of the percentile takes the same room.
+// What it will not do: smooth a curve, or extend one beyond the points it is
+// given.
 package plot
 
 import (

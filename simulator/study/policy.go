@@ -1,6 +1,12 @@
 package study
 
-import "lars/system/balance"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lars/system/balance"
+)
 
 // Policy is a way to balance.
 type Policy struct {
@@ -18,10 +24,12 @@ func Policies() []Policy {
 	return []Policy{
 		{Name: Default},
 		{Name: "ewma+hints", Hints: true},
+		{Name: "rr+hints", Settings: "algorithm=rr", Hints: true},
 		{Name: "p2c+outlier", Settings: "algorithm=p2c"},
 		{Name: "leastreq+outlier", Settings: "algorithm=leastreq"},
 		{Name: "prequal+outlier", Settings: "algorithm=prequal"},
 		{Name: "chash+outlier", Settings: "algorithm=chash"},
+		{Name: "chash-unbounded", Settings: "algorithm=chash bound=off"},
 		{Name: "rr+outlier", Settings: "algorithm=rr"},
 		{Name: "classic", Settings: "algorithm=classic", Wall: true},
 		{Name: "elb", Settings: "algorithm=elb", Wall: true},
@@ -39,4 +47,34 @@ func (p Policy) open(seed uint64) (balance.Balancer, error) {
 		return nil, err
 	}
 	return balance.Open(s, seed)
+}
+
+// PickPolicies finds policies by their names; a text of settings is one too.
+// None means all.
+func PickPolicies(names []string) ([]Policy, error) {
+	all := Policies()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var list []Policy
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(p Policy) bool { return p.Name == name })
+		switch {
+		case i >= 0:
+			list = append(list, all[i])
+		case strings.Contains(name, "="):
+			p := Policy{Name: name, Settings: name}
+			if _, err := p.open(0); err != nil {
+				return nil, err
+			}
+			list = append(list, p)
+		default:
+			var known []string
+			for _, p := range all {
+				known = append(known, p.Name)
+			}
+			return nil, fmt.Errorf("no policy %q; there are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return list, nil
 }

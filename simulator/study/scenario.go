@@ -1,6 +1,11 @@
 package study
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Scenario is a workload with something that goes wrong in a window of time.
 type Scenario struct {
@@ -45,6 +50,7 @@ type Fault struct {
 	Silent       bool          // they take calls and do not answer
 	Slow         float64       // factor of the time that a call takes
 	Errors       float64       // share of calls that fail at once
+	Hard         bool          // and these get no answer
 }
 
 // Edit changes the route, counted from the window's start; agents know it a
@@ -194,7 +200,8 @@ func Scenarios() []Scenario {
 		},
 		{
 			ID: "S17h", Name: "six agents of ten lie about all hosts", Agents: 10, Hosts: 10, Load: .5, Window: 50 * second, Liars: 6, AllBad: true,
-			Chosen:   "not in the list: what poisoned hints can do; nothing else is wrong",
+			Faults:   []Fault{{Count: 10, Errors: .01, Hard: true}},
+			Chosen:   "not in the list: what poisoned hints can do, while one call of a hundred is refused by any host",
 			Expected: "a hint is never an order",
 			Show:     []Metric{Errors, FalsePositives, P99, CV},
 		},
@@ -292,4 +299,25 @@ func churn() Scenario {
 		s.Edits = append(s.Edits, Edit{At: at, Host: n, Spare: s.Hosts + n})
 	}
 	return s
+}
+
+// PickScenarios finds scenarios by their names; none means all.
+func PickScenarios(ids []string) ([]Scenario, error) {
+	all := Scenarios()
+	if len(ids) == 0 {
+		return all, nil
+	}
+	var list []Scenario
+	for _, id := range ids {
+		i := slices.IndexFunc(all, func(s Scenario) bool { return strings.EqualFold(s.ID, id) })
+		if i < 0 {
+			var known []string
+			for _, s := range all {
+				known = append(known, s.ID)
+			}
+			return nil, fmt.Errorf("no scenario %q; there are %s", id, strings.Join(known, ", "))
+		}
+		list = append(list, all[i])
+	}
+	return list, nil
 }

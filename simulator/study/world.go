@@ -36,6 +36,7 @@ const firstIP = 0x0a000001
 // server is a host.
 type server struct {
 	refuse, silent bool
+	hard           bool // errors are
 	slow, errors   float64
 	faultyUntil    time.Duration // while a fault is under way: for ever
 	busy           [servers]int32
@@ -222,7 +223,11 @@ func (w *world) arrive(n uint32) {
 	case s.refuse:
 		w.answer(n, trip, balance.Hard, trip)
 	case r.poison || float64(r.luck) < s.errors:
-		w.answer(n, trip, balance.Soft, trip)
+		how := balance.Soft
+		if s.hard && !r.poison {
+			how = balance.Hard
+		}
+		w.answer(n, trip, how, trip)
 	case s.silent:
 	case s.free > 0:
 		w.start(s, n)
@@ -358,7 +363,7 @@ func (w *world) fault(f *Fault, begins bool) {
 			continue
 		}
 		s.faultyUntil = 1 << 62
-		s.refuse, s.silent, s.errors = f.Refuse, f.Silent, f.Errors
+		s.refuse, s.silent, s.errors, s.hard = f.Refuse, f.Silent, f.Errors, f.Hard
 		if f.Slow > 0 {
 			s.slow = f.Slow
 		}
