@@ -10,7 +10,7 @@ bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines sim soak up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines sim soak study up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -83,6 +83,9 @@ sim: build ## the whole system in virtual time under a plan of faults: make sim 
 
 soak: build ## the same under random plans, seed after seed: make soak FOR=1h
 	@$(LARS) sim soak $(if $(FOR),--for $(FOR))
+
+study: build ## the balancing policies against each other; rewrites results/balancing
+	@$(LARS) sim study --out results/balancing $(STUDY_FLAGS)
 
 up: build ## the whole system on this machine: make up BACKEND=epoll; UP_FLAGS takes any flag
 	@$(LARS) up --backend $(BACKEND) $(UP_FLAGS)

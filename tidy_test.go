@@ -171,6 +171,11 @@ var bans = []struct {
 		"virtual time knows no clock, no socket and no chance but the seed's",
 	},
 	{
+		"simulator/study",
+		[]string{"net", "os", "math/rand", "lars/reactor", "lars/backends", "lars/simulator/virtual", "lars/simulator/cli", "lars/simulator/fault"},
+		"the study is pure: a table follows from scenarios, policies and seeds alone",
+	},
+	{
 		"internal",
 		[]string{"lars/reactor", "lars/backends", "lars/bench", "lars/system"},
 		"what all commands share knows none of them",

@@ -1,6 +1,7 @@
 // Package cli has the commands "lars sim ...": it reads plans, runs them in
 // virtual time, and prints what the checkers found, with the one command that
-// shows it again. What a run does is package virtual's.
+// shows it again; and it prints how balancing policies compare. What a run does
+// is package virtual's, and study's.
 package cli
 
 import (
@@ -25,12 +26,13 @@ func Sim(original cli.Func) cli.Func {
 		Commands: []cli.Command{
 			{Name: "virtual", Summary: "run the whole system under a plan of faults in virtual time, the same each time", Run: runVirtual},
 			{Name: "soak", Summary: "run one random plan after the other until something fails", Run: soak},
+			{Name: "study", Summary: "hold the balancing policies against each other: a table, a page, pictures", Run: runStudy},
 			{Name: "plans", Summary: "list the plans that are shipped, or print one", Run: plans},
 			{Name: "schema", Summary: "print the JSON schema of plans", Run: schema},
 		},
 		Examples: []string{
 			"lars sim virtual --plan slow-host", "lars sim virtual --plan chaos --seed 7 --for 10m", "lars sim virtual --plan my.yaml --json",
-			"lars sim soak --for 1h", "lars sim plans crash > my.yaml", "lars sim 1 1 2 100",
+			"lars sim soak --for 1h", "lars sim plans crash > my.yaml", "lars sim study --only S2,S9", "lars sim 1 1 2 100",
 		},
 	}
 	return func(ctx context.Context, stdout, stderr io.Writer, args []string) error {
