@@ -48,7 +48,9 @@ func TestInjectedLab(t *testing.T) {
 	noise := labNoise(t, d, pair)
 	for inject, metric := range map[string]string{
 		"": "", selftest.Calibrated: gate.ServerCPU, "alloc:8": gate.Allocs, "syscall:20": gate.ServerCPU,
-		"timer:50us": gate.P50, "stall:0.1%:20ms": gate.P99, "lock:200us": gate.P50,
+		// At this rate a stall delays the hundreds that come during it: the
+		// median tells, on a busy machine before p99 does.
+		"timer:50us": gate.P50, "stall:0.1%:20ms": gate.P50, "lock:200us": gate.P50,
 	} {
 		t.Run("epoll "+inject, func(t *testing.T) {
 			subjects, err := gate.Run(t.Context(), gate.Config{
