@@ -21,12 +21,12 @@ const labEnv = "LARS_LAB"
 
 // TestInjectedLab lets the gate decide on real epochs of the server beside one
 // that was slowed on purpose, with each kind of slowdown, and beside itself. It
-// takes some 25 minutes, and a machine that is otherwise quiet:
+// takes some 20 minutes, and a machine that is otherwise quiet:
 //
 //	LARS_LAB=1 go test ./bench/cli -run InjectedLab -v -timeout 1h
 func TestInjectedLab(t *testing.T) {
 	if os.Getenv(labEnv) == "" {
-		t.Skip("set " + labEnv + "=1 to measure for some 25 minutes")
+		t.Skip("set " + labEnv + "=1 to measure for some 20 minutes")
 	}
 	binary := filepath.Join(t.TempDir(), "lars")
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "lars").CombinedOutput(); err != nil {
