@@ -17,13 +17,15 @@ type Violation struct {
 // String is one line.
 func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Checker, v.Text) }
 
-// violationsMax bounds what a Log keeps: the first ones say most.
-const violationsMax = 20
+// violationsMax bounds what a Log keeps of each checker: the first ones say most.
+const violationsMax = 4
 
-// Log keeps the first violations and counts all. The zero value is empty.
+// Log keeps the first violations that each checker sees and counts all. The
+// zero value is empty.
 type Log struct {
 	First []Violation
 	Count int
+	kept  map[string]int // of First, by checker
 	// OnFirst, when not nil, is called at the first violation.
 	OnFirst func()
 }
@@ -31,7 +33,10 @@ type Log struct {
 // Failf notes a violation.
 func (l *Log) Failf(now time.Duration, checker, format string, args ...any) {
 	l.Count++
-	if len(l.First) < violationsMax {
+	if l.kept == nil {
+		l.kept = map[string]int{}
+	}
+	if l.kept[checker]++; l.kept[checker] <= violationsMax {
 		l.First = append(l.First, Violation{now, checker, fmt.Sprintf(format, args...)})
 	}
 	if l.Count == 1 && l.OnFirst != nil {

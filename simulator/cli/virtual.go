@@ -108,11 +108,7 @@ func (o *options) print(w io.Writer, r *virtual.Result, took time.Duration) {
 
 // explain prints what is wrong with a run, and how to see it again.
 func explain(w io.Writer, o *options, r *virtual.Result) {
-	fmt.Fprintf(w, "around the first violation:\n%s\n%d violations", r.Trace, r.Failures)
-	if n := len(r.Violations); n < r.Failures {
-		fmt.Fprintf(w, ", the first %d", n)
-	}
-	fmt.Fprintln(w, ":")
+	fmt.Fprintf(w, "around the first violation:\n%s\n%d violations; the first of each checker:\n", r.Trace, r.Failures)
 	for _, v := range r.Violations {
 		fmt.Fprintf(w, "  %v\n", v)
 	}

@@ -12,6 +12,7 @@ type Kind string
 // The kinds.
 const (
 	Crash     Kind = "crash"     // the process is killed, or the database gone, and comes back
+	Off       Kind = "off"       // the machine loses its power: nobody is told
 	Hang      Kind = "hang"      // it does nothing, and goes on
 	Slow      Kind = "slow"      // calls take longer
 	Errors    Kind = "errors"    // calls fail; of the database, answers of calls that happened are lost
@@ -40,6 +41,7 @@ type shape struct {
 // shapes is in the order of the constants.
 var shapes = [...]shape{
 	{Crash, []string{Host, Zone, Agent, DNS, Reporter, Database}, []string{"for"}, nil, "killed, and back after for"},
+	{Off, []string{Agent, DNS, Reporter}, []string{"for"}, nil, "the machine is off, and nobody is told, until for is over"},
 	{Hang, []string{Host, Zone, Agent, DNS, Reporter}, []string{"for"}, nil, "does nothing, and goes on after for"},
 	{Slow, []string{Host, Zone, Database}, []string{"for"}, []string{"factor", "delay"}, "calls of a host take factor as long; of the database delay longer"},
 	{Errors, []string{Host, Zone, Database}, []string{"for", "rate"}, nil, "a share of calls fails; of the database, the answers get lost"},

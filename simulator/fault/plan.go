@@ -120,7 +120,7 @@ func (f *Fault) contradicts(g *Fault) bool {
 	if !f.Target.overlaps(g.Target) || f.At > g.End() || g.At > f.End() {
 		return false
 	}
-	stops := []Kind{Crash, Hang}
+	stops := []Kind{Crash, Off, Hang}
 	process := slices.Contains([]string{Agent, DNS, Reporter}, f.Target.Kind)
 	both := process && slices.Contains(stops, f.Kind) && slices.Contains(stops, g.Kind)
 	return both || f.Kind == g.Kind

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"lars/reactor"
-	"lars/simulator/check"
 	"lars/simulator/workload"
 	"lars/system/store"
 	"lars/system/wire"
@@ -242,5 +241,3 @@ func (c *caller) onRoute(req *reactor.Request) {
 		c.r.routes.Final(now, c.agent.name, m, hosts)
 	}
 }
-
-var _ = check.Never

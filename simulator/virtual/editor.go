@@ -10,8 +10,6 @@ import (
 	"lars/system/store"
 )
 
-var ctxBackground = context.Background()
-
 const (
 	editAgain = 500 * time.Millisecond // after an edit of which nothing is known
 	editsWait = 1000                   // edits that may wait for the one before
@@ -65,7 +63,7 @@ func (e *editor) next() {
 func (e *editor) try(edit store.Edit) {
 	now := e.r.w.Now()
 	me := edit.Modules[0]
-	_, err := e.st.Edit(ctxBackground, edit)
+	_, err := e.st.Edit(context.Background(), edit)
 	e.r.noteRoute(now, e.r.module(me.Module))
 	switch {
 	case err == nil:

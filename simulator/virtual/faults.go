@@ -119,7 +119,9 @@ func (f *faults) begin(a *active) {
 	a.on = true
 	switch a.Kind {
 	case fault.Crash:
-		each(a.procs, (*process).kill)
+		each(a.procs, func(p *process) { p.kill(sim.Reset) })
+	case fault.Off:
+		each(a.procs, func(p *process) { p.kill(sim.Vanish) })
 	case fault.Hang:
 		each(a.procs, (*process).pause)
 	case fault.Clock:
@@ -146,7 +148,7 @@ func (f *faults) end(a *active) {
 	f.r.note("%s of %v ends", a.Kind, a.Target)
 	a.on, a.down = false, false
 	switch a.Kind {
-	case fault.Crash:
+	case fault.Crash, fault.Off:
 		each(a.procs, (*process).revive)
 		each(a.hosts, func(h *hostState) { h.model.Restart() })
 	case fault.Hang:
@@ -414,13 +416,18 @@ func (f *faults) misdates() bool {
 	return false
 }
 
-// savingUntil is until when statistics of an agent were saved in time.
+// savingUntil is until when statistics of an agent were saved in time; of all
+// agents, when it is negative.
 func (f *faults) savingUntil(agent int, now time.Duration) time.Duration {
+	var of *process
+	if agent >= 0 {
+		of = f.r.agents[agent].process
+	}
 	for moved := true; moved; {
 		moved = false
 		for _, a := range f.list {
 			// What kills the agent now disturbs nothing before.
-			if a.At < now && now < a.End()+settleFor && a.disturbs(f.r.reporter, f.r.agents[agent].process) {
+			if a.At < now && now < a.End()+settleFor && (a.disturbs(f.r.reporter, of) || of == nil && a.Target.Kind == fault.Agent) {
 				now, moved = a.At, true
 			}
 		}

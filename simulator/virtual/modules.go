@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"context"
 	"time"
 
 	"lars/simulator/workload"
@@ -57,7 +58,7 @@ func (r *run) makeModules() {
 }
 
 func (r *run) setUp(edit *store.Edit) {
-	if _, err := r.truth.Edit(ctxBackground, *edit); err != nil {
+	if _, err := r.truth.Edit(context.Background(), *edit); err != nil {
 		panic(err)
 	}
 	edit.Modules = nil

@@ -2,4 +2,9 @@
 
 package virtual
 
-const seedsOfATest = 200
+import "time"
+
+const (
+	seedsOfATest   = 200
+	longestOfATest = time.Hour
+)

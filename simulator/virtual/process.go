@@ -67,16 +67,16 @@ func (p *process) boot() {
 	}
 }
 
-// kill ends a life as SIGKILL does.
-func (p *process) kill() {
+// kill ends a life as SIGKILL does, or a loss of power.
+func (p *process) kill(how sim.Crash) {
 	if p.starting { // it runs the world meanwhile
-		p.r.w.At(p.r.w.Now()+10*time.Millisecond, p.kill)
+		p.r.w.At(p.r.w.Now()+10*time.Millisecond, func() { p.kill(how) })
 		return
 	}
 	if !p.up() {
 		return
 	}
-	p.host.Crash(sim.Reset)
+	p.host.Crash(how)
 	p.since, p.paused = check.Never, false
 	if p.ended != nil {
 		p.ended()
@@ -90,6 +90,7 @@ func (p *process) revive() {
 		p.r.w.At(p.r.w.Now()+10*time.Millisecond, p.revive)
 		return
 	}
+	p.host.Restart()
 	p.boot()
 }
 

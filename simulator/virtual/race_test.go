@@ -2,4 +2,10 @@
 
 package virtual
 
-const seedsOfATest = 20 // the detector costs ten times the work
+import "time"
+
+// The detector costs ten times the work.
+const (
+	seedsOfATest   = 10
+	longestOfATest = 150 * time.Second
+)

@@ -30,14 +30,15 @@ const (
 	endWithin = time.Minute      // the orderly end of a service
 	chaosFor  = 20 * time.Second // in which faults are drawn, unless for longer
 
-	pickBound    = 2 * time.Second // from an edit to every agent: a poll of dns, 250 ms, and the way
-	saveBound    = 5 * time.Second // from a call to the database
-	errorsMax    = 0.05            // share of calls that fail in calm times
-	reportsWait  = 100_000         // results that may wait in the reporter
-	lookEvery    = time.Second
-	inFlightTime = 5 * time.Millisecond // of a report on its way to the agent
-	probeEvery   = 10                   // picks, the agents' default
-	minutesKeep  = 7 * 24 * time.Hour   // the reporter's default
+	pickBound = 2 * time.Second // from an edit to every agent: a poll of dns, 250 ms, and the way
+	saveBound = 5 * time.Second // from a call to the database
+	errorsMax = 0.05            // share of calls that fail in calm times
+	// Results that may wait in the reporter: while all is well, and otherwise.
+	waitingWell, waitingMax = 2000, 100_000
+	lookEvery               = time.Second
+	inFlightTime            = 5 * time.Millisecond // of a report on its way to the agent
+	probeEvery              = 10                   // picks, the agents' default
+	minutesKeep             = 7 * 24 * time.Hour   // the reporter's default
 )
 
 // Config of a run.
@@ -212,7 +213,11 @@ func (r *run) look() {
 		check.Gauge(&r.log, now, "subscriptions at dns", st.Subscriptions, limit)
 	}
 	if s := r.reporter.reporterService(); s != nil {
-		check.Gauge(&r.log, now, "results waiting in the reporter", int64(s.Stats().Waiting), reportsWait)
+		limit := int64(waitingMax)
+		if r.faults.savingUntil(-1, now) == now {
+			limit = waitingWell
+		}
+		check.Gauge(&r.log, now, "results waiting in the reporter", int64(s.Stats().Waiting), limit)
 	}
 	if now < r.end {
 		// One module of each agent, in turn.
@@ -255,7 +260,7 @@ func (r *run) finish() {
 	r.balance(now)
 }
 
-// noFault marks calls of the truth, which no fault meets.
+// peek calls the truth in f: no fault meets it.
 func (r *run) peek(f func()) {
 	r.peeking = true
 	f()

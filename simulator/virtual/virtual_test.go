@@ -42,26 +42,33 @@ func shipped(t *testing.T, name string) *fault.Plan {
 // same run on every machine and with every version of Go: the hashes are in the
 // repository.
 func TestShippedPlans(t *testing.T) {
+	const file = "testdata/hashes.txt"
+	golden, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var got strings.Builder
 	for _, name := range fault.Names() {
-		r := mustRun(t, Config{Seed: 1, Plan: shipped(t, name)})
+		p := shipped(t, name)
+		if Least(p) > longestOfATest {
+			continue // without the race detector it runs
+		}
+		r := mustRun(t, Config{Seed: 1, Plan: p})
 		for _, v := range r.Violations {
 			t.Errorf("%s: %v", name, v)
 		}
 		if r.Calls.Served < r.Calls.Asked/2 {
 			t.Errorf("%s: only %+v", name, r.Calls)
 		}
-		fmt.Fprintf(&got, "%s %s %d events\n", name, r.Hash, r.Events)
+		line := fmt.Sprintf("%s %s %d events\n", name, r.Hash, r.Events)
+		if got.WriteString(line); !*update && !strings.Contains(string(golden), line) {
+			t.Errorf("%s says otherwise (-update accepts what is meant to change): %s", file, line)
+		}
 	}
-	const file = "testdata/hashes.txt"
 	if *update {
 		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != got.String() {
-		t.Errorf("%s differs (-update accepts what is meant to change): %v\n%s", file, err, got.String())
 	}
 }
 
@@ -172,22 +179,23 @@ func mutants() []mutant {
 	var first, older []store.Host
 	var firstHost wire.HostInfo
 	saves, done := 0, 0
+	calm, edits := short(), edits()
 	return []mutant{
-		{"the agent leaves questions unanswered", "answers", short(), onAnswers(func(n int, _ *wire.GetHostResponse) bool {
+		{"the agent leaves questions unanswered", "answers", calm, onAnswers(func(n int, _ *wire.GetHostResponse) bool {
 			return n%50 < 10
 		})},
-		{"the agent never forgets a host", "picks", edits(), onAnswers(func(n int, a *wire.GetHostResponse) bool {
+		{"the agent never forgets a host", "picks", edits, onAnswers(func(n int, a *wire.GetHostResponse) bool {
 			if n == 1 {
 				firstHost = a.Host
 			}
 			a.Host = firstHost
 			return false
 		})},
-		{"the agent invents hosts", "picks", short(), onAnswers(func(n int, a *wire.GetHostResponse) bool {
+		{"the agent invents hosts", "picks", calm, onAnswers(func(n int, a *wire.GetHostResponse) bool {
 			a.Host.Port += int32(n / 100)
 			return false
 		})},
-		{"the balancer has a darling", "share", short(), onAnswers(func(_ int, a *wire.GetHostResponse) bool {
+		{"the balancer has a darling", "share", calm, onAnswers(func(_ int, a *wire.GetHostResponse) bool {
 			if a.Host.IP == 0x0B000001 {
 				a.Host.IP++
 			}
@@ -199,13 +207,13 @@ func mutants() []mutant {
 			a.Host.IP = 0x0B000001
 			return false
 		})},
-		{"the agent loses its routes", "recovery", short(), onAnswers(func(n int, a *wire.GetHostResponse) bool {
+		{"the agent loses its routes", "recovery", calm, onAnswers(func(n int, a *wire.GetHostResponse) bool {
 			if n > 500 {
 				a.Retcode, a.HasHost = wire.RetNoExist, false
 			}
 			return false
 		})},
-		{"an agent goes back to an older route", "versions", edits(), Tamper{Route: func(agent int, m store.Module, hosts []store.Host) []store.Host {
+		{"an agent goes back to an older route", "versions", edits, Tamper{Route: func(agent int, m store.Module, hosts []store.Host) []store.Host {
 			if m.ModID != 1 || agent > 0 {
 				return hosts
 			}
@@ -217,7 +225,7 @@ func mutants() []mutant {
 			}
 			return hosts
 		}}},
-		{"dns sees no edits", "converge", edits(), Tamper{DNSStore: func(st store.Store) store.Store {
+		{"dns sees no edits", "converge", edits, Tamper{DNSStore: func(st store.Store) store.Store {
 			return &brokenStore{
 				Store:   st,
 				version: func(context.Context) (int64, error) { return 1, nil },
@@ -229,7 +237,7 @@ func mutants() []mutant {
 				},
 			}
 		}}},
-		{"the reporter loses reports", "calls", short(), Tamper{ReporterStore: func(st store.Store) store.Store {
+		{"the reporter loses reports", "calls", calm, Tamper{ReporterStore: func(st store.Store) store.Store {
 			return &brokenStore{Store: st, save: func(ctx context.Context, reports []store.Report) (store.Saved, error) {
 				if saves++; saves == 10 {
 					return store.Saved{Reports: len(reports)}, nil
@@ -237,7 +245,7 @@ func mutants() []mutant {
 				return st.SaveReports(ctx, reports)
 			}}
 		}}},
-		{"the reporter counts twice", "calls", short(), Tamper{ReporterStore: func(st store.Store) store.Store {
+		{"the reporter counts twice", "calls", calm, Tamper{ReporterStore: func(st store.Store) store.Store {
 			return &brokenStore{Store: st, save: func(ctx context.Context, reports []store.Report) (store.Saved, error) {
 				again := slices.Clone(reports)
 				for i := range again {
@@ -249,12 +257,17 @@ func mutants() []mutant {
 				return st.SaveReports(ctx, reports)
 			}}
 		}}},
-		{"the reporter never ends", "end", short(), Tamper{ReporterStore: func(st store.Store) store.Store {
+		{"the reporter stores nothing", "memory", calm, Tamper{ReporterStore: func(st store.Store) store.Store {
 			return &brokenStore{Store: st, save: func(context.Context, []store.Report) (store.Saved, error) {
 				return store.Saved{}, store.ErrUnavailable
 			}}
 		}}},
-		{"acknowledged edits are lost", "edits", edits(), Tamper{EditorStore: func(st store.Store) store.Store {
+		{"the reporter never ends", "end", calm, Tamper{ReporterStore: func(st store.Store) store.Store {
+			return &brokenStore{Store: st, save: func(context.Context, []store.Report) (store.Saved, error) {
+				return store.Saved{}, store.ErrUnavailable
+			}}
+		}}},
+		{"acknowledged edits are lost", "edits", edits, Tamper{EditorStore: func(st store.Store) store.Store {
 			return &brokenStore{Store: st, edit: func(ctx context.Context, e store.Edit) (store.Edited, error) {
 				if done++; done > 5 {
 					return store.Edited{Version: 1}, nil
@@ -262,26 +275,24 @@ func mutants() []mutant {
 				return st.Edit(ctx, e)
 			}}
 		}}},
-		{"a part panics", "panic", short(), onAnswers(func(int, *wire.GetHostResponse) bool { panic("mutant") })},
+		{"a part panics", "panic", calm, onAnswers(func(int, *wire.GetHostResponse) bool { panic("mutant") })},
 	}
 }
 
 func TestEveryCheckerSeesItsMutant(t *testing.T) {
+	healthy := map[*fault.Plan]bool{}
 	for _, m := range mutants() {
 		t.Run(m.what, func(t *testing.T) {
-			for _, tampered := range []bool{false, true} {
-				c := Config{Seed: 1, Plan: m.plan}
-				if tampered {
-					c.Tamper = m.tamper
+			if !healthy[m.plan] {
+				if r := mustRun(t, Config{Seed: 1, Plan: m.plan}); r.Failures > 0 {
+					t.Errorf("not broken, and yet: %v", r.Violations)
 				}
-				r := mustRun(t, c)
-				caught := slices.ContainsFunc(r.Violations, func(v check.Violation) bool { return v.Checker == m.checker })
-				if caught != tampered {
-					t.Errorf("broken: %v, seen: %v: %v", tampered, caught, r.Violations)
-				}
-				if tampered && r.Trace == "" {
-					t.Error("no trace")
-				}
+				healthy[m.plan] = true
+			}
+			r := mustRun(t, Config{Seed: 1, Plan: m.plan, Tamper: m.tamper})
+			caught := slices.ContainsFunc(r.Violations, func(v check.Violation) bool { return v.Checker == m.checker })
+			if !caught || r.Trace == "" {
+				t.Errorf("not seen: %v", r.Violations)
 			}
 		})
 	}
