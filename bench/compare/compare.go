@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"lars/bench/load"
@@ -277,7 +278,7 @@ func (r *runner) finish(ctx context.Context) (*Result, error) {
 	if len(c.Epochs) == 0 {
 		return nil, fmt.Errorf("interrupted before the first epoch was complete: %w", errors.Join(context.Cause(ctx)))
 	}
-	c.A, c.B, c.Rule = r.config.A.Name, r.config.B.Name, stats.RuleVersion
+	c.A, c.B, c.Rule, c.WarmupRule = r.config.A.Name, r.config.B.Name, stats.RuleVersion, r.config.warmupRule()
 	c.Metrics = Judge(c.Epochs, WithFloors(Metrics(c.Design), r.config.Floors), r.config.Rule)
 	c.Verdict = Overall(c.Metrics)
 	r.reasons()
@@ -310,6 +311,10 @@ func (r *runner) reasons() {
 		add(load.Invalid, "%d of %d epochs could not be used: %s", lost, all, why)
 	case lost > 0:
 		add(load.Degraded, "%d of %d epochs could not be used: %s", lost, all, why)
+	}
+	if names := Drifting(out.Comparison.Metrics); len(names) > 0 {
+		add(load.Degraded, "drift: the ratio of %s moves in one direction while epochs last: the servers had not settled, choose --warmup of more than %v",
+			strings.Join(names, " and "), r.config.Warmup)
 	}
 	if out.Cut {
 		add(load.Degraded, "interrupted after %d of %d epochs", all-lost, r.config.Epochs)

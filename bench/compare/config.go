@@ -54,6 +54,17 @@ func (c Config) slice() time.Duration {
 	return sliceClosed
 }
 
+// warmupRule says what is not measured, and what becomes of it if that is too
+// little. A fixed time never proves that a server has settled: epochs are of
+// fresh processes, and their slices are tested for drift.
+func (c Config) warmupRule() string {
+	before := fmt.Sprintf("the first %v of every epoch", c.Warmup)
+	if c.Design == record.DesignABBA {
+		before = fmt.Sprintf("%v before every slice", c.slice()/abbaWarmupShare)
+	}
+	return before + fmt.Sprintf("; then the slices' ratios are tested for a trend (Mann-Kendall over all epochs, %g)", driftAlpha)
+}
+
 func (c *Config) validate() error {
 	fewest := EpochsFewest(Metrics(c.Design), c.Rule)
 	switch {

@@ -70,6 +70,46 @@ func (m Metric) LogRatio(e *record.Epoch) (log float64, ok bool) {
 	return stats.Median(logs), true
 }
 
+// drift is stats.Drift of the log ratios of slices, each epoch a series. ok is
+// false where slices do not have the metric.
+func (m Metric) drift(epochs []record.Epoch) (p float64, ok bool) {
+	var all [][]float64
+	for i := range epochs {
+		a, b := m.pairs(&epochs[i])
+		if len(a) < 2 {
+			continue
+		}
+		logs := make([]float64, len(a))
+		for k := range a {
+			logs[k] = math.Log(b[k] / a[k])
+		}
+		all = append(all, logs)
+	}
+	return stats.Drift(all...), len(all) > 0
+}
+
+// driftAlpha is how often a comparison without drift is said to have one.
+const driftAlpha = 0.01
+
+// Drifting are the gated metrics whose ratio moved while epochs lasted: what was
+// measured had not settled, so a longer warm-up would give another ratio.
+func Drifting(metrics []record.ComparedMetric) []string {
+	var names []string
+	var ps []float64
+	for _, m := range metrics {
+		if m.Gated && m.DriftP != nil {
+			names, ps = append(names, m.Name), append(ps, *m.DriftP)
+		}
+	}
+	var out []string
+	for i, p := range stats.Holm(ps) {
+		if p < driftAlpha {
+			out = append(out, names[i])
+		}
+	}
+	return out
+}
+
 // worse turns a logarithm so that positive is worse, and back.
 func (m Metric) worse(log float64) float64 {
 	if m.Better == higher {
@@ -126,6 +166,9 @@ func (m Metric) judge(epochs []record.Epoch, rule stats.Rule) (record.ComparedMe
 		low, high := math.Exp(m.worse(j.Low)), math.Exp(m.worse(j.High))
 		low, high = min(low, high, c.Ratio), max(low, high, c.Ratio)
 		c.Low, c.High, c.Confidence = &low, &high, 1-2*j.Alpha
+	}
+	if p, ok := m.drift(epochs); ok {
+		c.DriftP = &p
 	}
 	if !math.IsInf(j.MDE, 0) && !math.IsNaN(j.MDE) {
 		c.MDE = &j.MDE

@@ -3,6 +3,7 @@ package compare
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"lars/bench/record"
@@ -169,6 +170,36 @@ func TestRoundDown(t *testing.T) {
 	for v, want := range map[float64]float64{0: 0, 7: 7, 12_345: 12_000, 99_999: 99_000, 100: 100} {
 		if got := roundDown(v); math.Abs(got-want) > 1e-6 {
 			t.Errorf("%v: %v, want %v", v, got, want)
+		}
+	}
+}
+
+// TestDrift: a ratio that moves while epochs last is told, one that only
+// wanders is not, and only of metrics that slices have.
+func TestDrift(t *testing.T) {
+	still := synthetic(7, 12, 1)
+	moving := synthetic(7, 12, 1)
+	for i := range moving {
+		for k := range moving[i].Slices {
+			moving[i].Slices[k].B[ServerCPU] *= math.Exp(0.1 * float64(15-k) / 15)
+		}
+	}
+	for name, c := range map[string]struct {
+		epochs []record.Epoch
+		want   []string
+	}{
+		"still":  {still, nil},
+		"moving": {moving, []string{ServerCPU}},
+		"none":   {nil, nil},
+	} {
+		metrics := Judge(c.epochs, Metrics(record.DesignRequestDuet), stats.RuleOne())
+		if got := Drifting(metrics); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		for _, m := range metrics {
+			if (m.DriftP != nil) == m.Exact {
+				t.Errorf("%s: %s has a drift of %v", name, m.Name, m.DriftP)
+			}
 		}
 	}
 }

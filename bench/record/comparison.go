@@ -22,6 +22,9 @@ type Comparison struct {
 	// the run cannot be used.
 	Verdict string `json:"verdict"`
 	Rule    string `json:"rule"` // name and version of the decision rule
+	// WarmupRule says what was left out before the slices, and how it was
+	// checked that this was enough.
+	WarmupRule string `json:"warmup_rule,omitempty"`
 }
 
 // The designs of a comparison.
@@ -85,6 +88,9 @@ type ComparedMetric struct {
 	Floor   float64  `json:"floor"`  // a smaller relative change is no regression
 	Epochs  int      `json:"epochs"` // that gave a ratio
 	Verdict string   `json:"verdict"`
+	// DriftP is two-sided, that the ratio does not move in one direction while
+	// epochs last; absent where slices do not have the metric.
+	DriftP *float64 `json:"drift_p,omitempty"`
 	// Ratios are those of the epochs that gave one: the medians of their slices.
 	Ratios []EpochRatio `json:"epoch_ratios"`
 }

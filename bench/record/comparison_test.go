@@ -18,11 +18,11 @@ func paired(t testing.TB) *Run {
 	r.Arms = append(r.Arms, second)
 	low, high, mde := 1.1, 1.3, 0.04
 	r.Comparison = &Comparison{
-		A: "epoll", B: "std", Design: DesignRequestDuet, DesignReason: "open loop", Verdict: VerdictRegressed, Rule: "r1",
+		A: "epoll", B: "std", Design: DesignRequestDuet, DesignReason: "open loop", Verdict: VerdictRegressed, Rule: "r1", WarmupRule: "none",
 		Epochs: []Epoch{{0, "b", []PairedSlice{{map[string]float64{"requests": 5}, map[string]float64{"requests": 6}}}, map[string]float64{"allocs": 1}, map[string]float64{"allocs": 2}, "why"}},
 		Metrics: []ComparedMetric{
-			{"server_cpu", "ns/op", "lower", true, false, 5, 6, 1, 1.2, &low, &high, 0.98, &mde, 0.01, 0.02, 0.02, 1, VerdictRegressed, []EpochRatio{{0, 1.2}}},
-			{"throughput", "req/s", "higher", false, false, 5, 10, 5, 2, nil, nil, 0, nil, 1, 1, 0.02, 1, VerdictInformative, []EpochRatio{{0, 2}}},
+			{"server_cpu", "ns/op", "lower", true, false, 5, 6, 1, 1.2, &low, &high, 0.98, &mde, 0.01, 0.02, 0.02, 1, VerdictRegressed, &mde, []EpochRatio{{0, 1.2}}},
+			{"throughput", "req/s", "higher", false, false, 5, 10, 5, 2, nil, nil, 0, nil, 1, 1, 0.02, 1, VerdictInformative, nil, []EpochRatio{{0, 2}}},
 		},
 	}
 	return &r

@@ -67,6 +67,7 @@ func TestAnswer(t *testing.T) {
 func TestPages(t *testing.T) {
 	invalid := made("churn", "2026-03-02", 8, 0, map[string]float64{"epoll": 9, "std": 1}, "epoll", "std")
 	invalid.Status = "invalid"
+	invalid.Reasons = []record.Reason{{Status: "degraded", Text: "the machine was busy"}, {Status: "invalid", Text: "std: it grew <b>"}}
 	elsewhere := made("echo", "2026-02-01", 8, 0, map[string]float64{"epoll": 1, "std": 2}, "epoll", "std")
 	elsewhere.Machine = record.Machine{ID: "m2", OS: "linux", Arch: "arm64", CPUs: 64}
 	entries := []Entry{
@@ -83,7 +84,7 @@ func TestPages(t *testing.T) {
 	readme, index := string(pages[ReadmeFile]), string(pages[IndexFile])
 	for _, want := range []string{
 		"## On 2 processors, some\\|cpu, kernel 6.18", "| epoll | 2 of 2 |", "| std | 1 of 2 |", "std takes 1.49 to 1.51 times that", "**Where it does not matter**: idle (server CPU per request)",
-		"(2026/03/new/report.html)", "Older runs: [2026-01-01-echo](2026/01/old/run.json)", "Not used, because invalid: [2026-03-02-churn]", "## On 64 processors", "of the 2\ncomparisons",
+		"(2026/03/new/report.html)", "Older runs: [2026-01-01-echo](2026/01/old/run.json)", "* churn, [2026-03-02-churn](2026/03/bad/run.json): std: it grew &lt;b>\n", "## On 64 processors", "of the 2\ncomparisons",
 	} {
 		if !strings.Contains(readme, want) {
 			t.Errorf("README.md lacks %q:\n%s", want, readme)
@@ -92,7 +93,7 @@ func TestPages(t *testing.T) {
 	if strings.Contains(readme, "### churn") || strings.Count(readme, "### echo") != 2 {
 		t.Errorf("an invalid or older run was used:\n%s", readme)
 	}
-	for _, want := range []string{`<section id="echo">`, "std takes 1.49 to 1.51 times that", `href="2026/03/new/report.html"`, "2 of 2"} {
+	for _, want := range []string{`<section id="echo">`, "std takes 1.49 to 1.51 times that", `href="2026/03/new/report.html"`, "2 of 2", "</a>: std: it grew &lt;b&gt;</li>"} {
 		if !strings.Contains(index, want) {
 			t.Errorf("index.html lacks %q", want)
 		}

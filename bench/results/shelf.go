@@ -25,9 +25,26 @@ type machine struct {
 	Scores    []score
 	Same      []string // questions and scenarios in which it does not matter
 	Older     []Entry
-	Skipped   []Entry // invalid
-	Compared  int     // intervals that were looked at
+	Skipped   []*skipped // invalid
+	Compared  int        // intervals that were looked at
 	Degraded  int
+}
+
+// skipped is a run that is invalid, and why: what a server did wrong is a result
+// too.
+type skipped struct {
+	Entry
+	Title, Why string
+}
+
+func skip(e Entry) *skipped {
+	var why []string
+	for _, reason := range e.Run.Reasons {
+		if reason.Status == "invalid" {
+			why = append(why, reason.Text)
+		}
+	}
+	return &skipped{e, title(e.Run), strings.Join(why, "; ")}
 }
 
 // scenario is the newest run of a scenario.
@@ -65,7 +82,7 @@ func arrange(entries []Entry) *shelf {
 		m := out.machine(&e.Run.Machine)
 		switch {
 		case e.Run.Status == "invalid":
-			m.Skipped = append(m.Skipped, e)
+			m.Skipped = append(m.Skipped, skip(e))
 		case m.has(key(e.Run)):
 			m.Older = append(m.Older, e)
 		default:
@@ -95,13 +112,7 @@ func (m *machine) has(k string) bool {
 
 func describe(e Entry) *scenario {
 	r := e.Run
-	s := &scenario{Entry: e, Title: r.Scenario.Name, About: r.Scenario.Describe(), When: day(r.Started)}
-	if r.Scenario.Network == "udp" && !strings.Contains(s.Title, "udp") {
-		s.Title += " over udp"
-	}
-	if r.Scenario.Mode == "open" && !strings.HasSuffix(s.Title, "-open") {
-		s.Title += ", open loop"
-	}
+	s := &scenario{Entry: e, Title: title(r), About: r.Scenario.Describe(), When: day(r.Started)}
 	s.About += fmt.Sprintf(", %d rounds", r.Design.Rounds)
 	s.Head = []string{"arm"}
 	for _, q := range questions(r) {
@@ -114,6 +125,18 @@ func describe(e Entry) *scenario {
 		s.Table = append(s.Table, tableRow(r, &r.Arms[i]))
 	}
 	return s
+}
+
+// title is the scenario's name with what it does not say itself.
+func title(r *record.Run) string {
+	out := r.Scenario.Name
+	if r.Scenario.Network == "udp" && !strings.Contains(out, "udp") {
+		out += " over udp"
+	}
+	if r.Scenario.Mode == "open" && !strings.HasSuffix(out, "-open") {
+		out += ", open loop"
+	}
+	return out
 }
 
 // tableRow is the figures of an arm, with the ratios to the baseline of its
