@@ -24,6 +24,12 @@
 // [Changes].Complete = false, and the reader loads everything. A change made
 // without touching the version is found by loading everything now and then.
 //
+// # Policies
+//
+// How a module is balanced, and what is said of single hosts, is in tables of its
+// own that the original does not know. Their edits raise the version and are in
+// the log like those of routes, so that readers hear of them in the same way.
+//
 // # Rows that make no sense
 //
 // Negative or too large ids, address 0, port 0 or above 65,535 and duplicate

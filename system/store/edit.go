@@ -38,6 +38,12 @@ const (
 	OpEnsure
 	// OpDrop removes those hosts that are there.
 	OpDrop
+	// OpSettings sets how the module is balanced; empty settings unset it. The
+	// module need not have hosts.
+	OpSettings
+	// OpTune sets weight, zone or draining of hosts; one that is not there is a
+	// conflict. A host that leaves loses them.
+	OpTune
 )
 
 // String gives the operation's word in the change log.
@@ -53,6 +59,10 @@ func (op Op) String() string {
 		return "ensure"
 	case OpDrop:
 		return "drop"
+	case OpSettings:
+		return "settings"
+	case OpTune:
+		return "tune"
 	}
 	return fmt.Sprintf("op(%d)", int(op))
 }
@@ -61,7 +71,10 @@ func (op Op) String() string {
 type ModuleEdit struct {
 	Module Module
 	Op     Op
-	Hosts  []Host // in any order, none twice; at least one except for OpReplace
+	Hosts  []Host // in any order, none twice; at least one except for OpReplace; none for OpSettings
+
+	Settings string // of OpSettings: see ParseSettings
+	Tune     Tune   // of OpTune, for all Hosts
 
 	// Expect, when not nil, are the hosts that the editor believes the module to
 	// have, in any order; if it has others, the edit is a conflict. An empty
@@ -72,7 +85,8 @@ type ModuleEdit struct {
 // Edit is a set of changes that happen together, as one version.
 //
 // It fails with ErrInvalid for ids below 0, address or port 0, a host or module
-// named twice, no or an overlong actor, or too much at once; with ErrConflict as
+// named twice, settings or weights that have no meaning, no or an overlong actor,
+// or too much at once; with ErrConflict as
 // its operations say; with ErrUnavailable when the database cannot do it now.
 type Edit struct {
 	// Actor is who edits, at most ActorBytesMax bytes of printable UTF-8. It must
@@ -97,6 +111,7 @@ type Edited struct {
 	Modules  int   // modules that changed
 	Added    int   // hosts
 	Removed  int   // hosts
+	Tuned    int   // hosts; a module with new settings counts as one
 	Repeated bool  // the key was known: the counts are 0 and Version is the first one's
 }
 
@@ -134,12 +149,24 @@ func (e Edit) Check() error {
 
 func (me ModuleEdit) check() error {
 	switch {
-	case me.Op < OpAdd || me.Op > OpDrop:
+	case me.Op < OpAdd || me.Op > OpTune:
 		return fmt.Errorf("%w edit of module %v: unknown operation %v", ErrInvalid, me.Module, me.Op)
 	case !me.Module.Valid():
 		return fmt.Errorf("%w edit: module %v has an id below 0", ErrInvalid, me.Module)
-	case len(me.Hosts) == 0 && me.Op != OpReplace:
+	case me.Op == OpSettings && len(me.Hosts) > 0:
+		return fmt.Errorf("%w edit of module %v: settings are the module's, not a host's", ErrInvalid, me.Module)
+	case len(me.Hosts) == 0 && me.Op != OpReplace && me.Op != OpSettings:
 		return fmt.Errorf("%w edit of module %v: nothing to %v", ErrInvalid, me.Module, me.Op)
+	}
+	if me.Op == OpSettings {
+		if _, _, err := ParseSettings(me.Settings); err != nil {
+			return fmt.Errorf("edit of module %v: %w", me.Module, err)
+		}
+	}
+	if me.Op == OpTune {
+		if err := me.Tune.check(); err != nil {
+			return fmt.Errorf("edit of module %v: %w", me.Module, err)
+		}
 	}
 	sorted := slices.Clone(me.Hosts)
 	slices.SortFunc(sorted, Host.Compare)
@@ -191,6 +218,7 @@ type Change struct {
 	At      time.Time // from the version (a clock's seconds) for entries of the original's programs
 	Before  []Host    // hosts that left
 	After   []Host    // hosts that came
+	Detail  string    // what OpSettings and OpTune set
 }
 
 // ChangeQuery selects entries of the change log.

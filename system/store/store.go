@@ -48,6 +48,12 @@ type RouteReader interface {
 
 	// Hosts returns the hosts of one module in order; none for an unknown one.
 	Hosts(ctx context.Context, m Module) ([]Host, error)
+
+	// Policies returns how modules are balanced, in their order, as of one
+	// moment, not before any read that has returned; those of which nothing is
+	// said are left out. No modules named means all. Settings come as they are
+	// stored: see [ParseSettings]. Host rows that make no sense are left out.
+	Policies(ctx context.Context, modules ...Module) ([]Policy, error)
 }
 
 // RouteEditor changes routes.

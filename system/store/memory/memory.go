@@ -54,6 +54,8 @@ type data struct {
 	minutes map[minuteKey]store.MinuteStat
 	marks   map[store.Mark]int64 // when they came, Unix seconds
 	names   [2]map[int32]string  // by kind
+	// policies of which something is said; their hosts are never changed in place
+	policies map[store.Module]store.Policy
 }
 
 // entry of the change log.
@@ -69,7 +71,7 @@ func New(c Config) *Database {
 	}
 	return &Database{now: c.Now, data: data{
 		latest: map[statKey]store.CallStat{}, minutes: map[minuteKey]store.MinuteStat{}, marks: map[store.Mark]int64{},
-		names: [2]map[int32]string{{}, {}},
+		names: [2]map[int32]string{{}, {}}, policies: map[store.Module]store.Policy{},
 	}}
 }
 
@@ -103,6 +105,7 @@ func (d *data) clone() data {
 	c := *d
 	c.modules, c.log = slices.Clone(d.modules), slices.Clone(d.log) // hosts are never changed in place
 	c.latest, c.minutes, c.marks = maps.Clone(d.latest), maps.Clone(d.minutes), maps.Clone(d.marks)
+	c.policies = maps.Clone(d.policies)
 	for i := range c.names {
 		c.names[i] = maps.Clone(d.names[i])
 	}

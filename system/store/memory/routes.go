@@ -74,6 +74,21 @@ func (s *Store) Hosts(ctx context.Context, m store.Module) (hosts []store.Host, 
 	return hosts, err
 }
 
+// Policies implements store.RouteReader.
+func (s *Store) Policies(ctx context.Context, modules ...store.Module) (found []store.Policy, err error) {
+	err = s.do(ctx, "Policies", func(d *data) error {
+		for m, p := range d.policies {
+			if len(modules) == 0 || slices.Contains(modules, m) {
+				p.Hosts = slices.Clone(p.Hosts)
+				found = append(found, p)
+			}
+		}
+		slices.SortFunc(found, func(a, b store.Policy) int { return a.Module.Compare(b.Module) })
+		return nil
+	})
+	return found, err
+}
+
 // Changes implements store.RouteReader.
 func (s *Store) Changes(ctx context.Context, since int64) (changes store.Changes, err error) {
 	err = s.do(ctx, "Changes", func(d *data) error {
@@ -138,20 +153,21 @@ func (d *data) edit(e *store.Edit) (edited store.Edited, err error) {
 	}
 	var plans []plan.Module
 	for _, me := range e.Modules {
-		p, err := plan.Of(me, d.hosts(me.Module))
+		p, err := plan.Of(me, d.hosts(me.Module), d.policies[me.Module])
 		if err != nil {
 			return edited, err
 		}
-		if len(p.Left)+len(p.Came) > 0 {
+		if !p.Nothing() {
 			plans = append(plans, p)
 			edited.Added += len(p.Came)
 			edited.Removed += len(p.Left)
+			edited.Tuned += p.Tunes
 		}
 	}
 	if len(plans) == 0 {
 		return store.Edited{Version: d.version}, nil
 	}
-	if n := edited.Added + edited.Removed; n > store.EditRowsMax {
+	if n := edited.Added + edited.Removed + edited.Tuned; n > store.EditRowsMax {
 		return edited, fmt.Errorf("%w edit: changes %d rows, at most %d at once", store.ErrInvalid, n, store.EditRowsMax)
 	}
 	edited.Modules, edited.Version = len(plans), d.nextVersion()
@@ -179,10 +195,14 @@ func (d *data) apply(p plan.Module, e *store.Edit, version int64) {
 	kept = append(kept, p.Came...)
 	slices.SortFunc(kept, store.Host.Compare)
 	d.setHosts(p.Module, kept)
+	d.policies[p.Module] = p.Policy(d.policies[p.Module], version)
+	if after := d.policies[p.Module]; after.Settings == "" && len(after.Hosts) == 0 {
+		delete(d.policies, p.Module)
+	}
 	d.logged++
 	d.log = append(d.log, entry{key: e.Key, Change: store.Change{
 		ID: d.logged, Version: version, Prev: d.version, Module: p.Module, Op: p.Op.String(), Actor: e.Actor,
-		At: e.At.Truncate(1e6), Before: p.Left, After: p.Came,
+		At: e.At.Truncate(1e6), Before: p.Left, After: p.Came, Detail: p.Detail,
 	}})
 }
 

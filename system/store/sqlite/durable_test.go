@@ -42,7 +42,8 @@ func writeUntilKilled(path string) error {
 	if err != nil {
 		return err
 	}
-	for i := start; ; i++ {
+	// The one before may have been killed between the last edit and its report.
+	for i := max(start-1, 0); ; i++ {
 		if err := writeOne(ctx, st, i); err != nil {
 			return err
 		}

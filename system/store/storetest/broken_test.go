@@ -126,6 +126,7 @@ type broken struct {
 	latest  func([]store.CallStat) []store.CallStat
 	minutes func([]store.MinuteStat) []store.MinuteStat
 	names   func(map[int32]string) map[int32]string
+	policy  func([]store.Policy) []store.Policy
 	log     func([]store.Change) []store.Change
 	limits  func(store.TrimLimits) store.TrimLimits
 	err     func(error) error
@@ -176,6 +177,14 @@ func (b *broken) Changes(ctx context.Context, since int64) (store.Changes, error
 		changes = b.changes(changes)
 	}
 	return changes, b.fail(err)
+}
+
+func (b *broken) Policies(ctx context.Context, modules ...store.Module) ([]store.Policy, error) {
+	found, err := b.Store.Policies(ctx, modules...)
+	if b.policy != nil {
+		found = b.policy(found)
+	}
+	return found, b.fail(err)
 }
 
 func (b *broken) SaveReports(ctx context.Context, reports []store.Report) (store.Saved, error) {
@@ -290,6 +299,9 @@ func breakages() []breakage {
 		{"the version of changes lags", "EmptyStore", with(func(b *broken) {
 			b.changes = func(c store.Changes) store.Changes { c.Version--; return c }
 		})},
+		{"the first policy is lost", "SettingsAreVersioned HostsAreTuned PoliciesFollowTheirHosts PoliciesByHand", with(func(b *broken) {
+			b.policy = func(found []store.Policy) []store.Policy { return found[min(1, len(found)):] }
+		})},
 		{"marks are ignored", "LargeSave MarkedReportsCountOnce SameMarkAtOnceCountsOnce TrimOfNothing TrimStatistics", with(func(b *broken) {
 			b.save = func(reports []store.Report) []store.Report {
 				reports = append([]store.Report(nil), reports...)
@@ -358,7 +370,7 @@ func breakages() []breakage {
 				return l
 			}
 		})},
-		{"errors have no kind", "EditConflicts EditIsAllOrNothing EditTooLarge", with(func(b *broken) {
+		{"errors have no kind", "EditConflicts EditIsAllOrNothing EditTooLarge PolicyEditsRefuseInvalid", with(func(b *broken) {
 			b.err = func(err error) error {
 				if err != nil {
 					err = errors.New("something went wrong")

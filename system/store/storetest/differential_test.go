@@ -162,8 +162,17 @@ func randomEdit(r *rand.Rand) store.Edit {
 		e.Key = fmt.Sprint("key ", r.IntN(3))
 	}
 	for range 1 + r.IntN(3) {
-		me := store.ModuleEdit{Module: randomModule(r), Op: store.Op(1 + r.IntN(int(store.OpDrop)))}
+		me := store.ModuleEdit{Module: randomModule(r), Op: store.Op(1 + r.IntN(int(store.OpTune)))}
+		if me.Op == store.OpSettings {
+			me.Settings = []string{"", "algorithm=rr", "algorithm=p2c outlier=off", "bad"}[r.IntN(4)]
+		}
+		if weight, yes := r.Uint32N(4), r.IntN(2) == 0; me.Op == store.OpTune {
+			me.Tune = store.Tune{Weight: &weight, Draining: &yes}
+		}
 		for range r.IntN(4) {
+			if me.Op == store.OpSettings {
+				break
+			}
 			h := randomHost(r)
 			if r.IntN(10) > 0 { // mostly valid
 				h.IP, h.Port = h.IP+1, h.Port+1
@@ -226,6 +235,7 @@ func dump(t *testing.T, st store.Store) map[string]string {
 			all["minutes of "+m.String()] = result(st.Minutes(ctx, store.MinuteQuery{Module: m}))
 		}
 	}
+	all["policies"] = result(st.Policies(ctx))
 	all["mod names"] = result(st.Names(ctx, store.ModNames))
 	all["cmd names"] = result(st.Names(ctx, store.CmdNames))
 	return all

@@ -33,7 +33,7 @@ func changeLogText(q store.ChangeQuery) (text string, args []any) {
 		where = append(where, "(version < ? OR (version = ? AND id < ?))")
 		args = append(args, q.After.Version, q.After.Version, q.After.ID)
 	}
-	text = "SELECT id, version, prev, modid, cmdid, op, actor, at_ms, hosts_before, hosts_after FROM RouteChange"
+	text = "SELECT id, version, prev, modid, cmdid, op, actor, at_ms, hosts_before, hosts_after, detail FROM RouteChange"
 	if len(where) > 0 {
 		text += " WHERE " + strings.Join(where, " AND ")
 	}
@@ -44,12 +44,12 @@ func scanChange(rows *sql.Rows) (store.Change, error) {
 	var id, version, prev, atMs number
 	var r row
 	var c store.Change
-	var before, after sql.NullString
-	err := rows.Scan(&id, &version, &prev, &r.modID, &r.cmdID, &c.Op, &c.Actor, &atMs, &before, &after)
+	var before, after, detail sql.NullString
+	err := rows.Scan(&id, &version, &prev, &r.modID, &r.cmdID, &c.Op, &c.Actor, &atMs, &before, &after, &detail)
 	c.ID, c.Version, c.Prev = int64(id), int64(version), int64(prev)
 	c.Module, _ = r.module() // an id that makes no sense shows as what is left of it
 	c.At = changeTime(int64(atMs), c.Version)
-	c.Before, c.After = parseHosts(before.String), parseHosts(after.String)
+	c.Before, c.After, c.Detail = parseHosts(before.String), parseHosts(after.String), detail.String
 	return c, err
 }
 

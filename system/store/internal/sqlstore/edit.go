@@ -66,14 +66,16 @@ func (db *DB) edit(ctx context.Context, t *tx, e *store.Edit, keyMayBeKnown bool
 	for _, p := range plans {
 		edited.Added += len(p.Came)
 		edited.Removed += len(p.Left)
+		edited.Tuned += p.Tunes
 	}
-	if edited.Added+edited.Removed > store.EditRowsMax {
+	if rows := edited.Added + edited.Removed + edited.Tuned; rows > store.EditRowsMax {
 		return store.Edited{}, fmt.Errorf("%w edit: changes %d rows, at most %d at once",
-			store.ErrInvalid, edited.Added+edited.Removed, store.EditRowsMax)
+			store.ErrInvalid, rows, store.EditRowsMax)
 	}
 	return edited, errors.Join(
 		db.deleteRoutes(ctx, t, plans),
 		db.insertRoutes(ctx, t, plans),
+		db.writePolicies(ctx, t, plans, version),
 		db.logChanges(ctx, t, plans, e, version, prev))
 }
 
@@ -113,13 +115,17 @@ func (db *DB) plan(ctx context.Context, t *tx, edits []store.ModuleEdit) ([]plan
 	if err != nil {
 		return nil, err
 	}
+	policies, err := db.policiesOf(ctx, t, modules)
+	if err != nil {
+		return nil, err
+	}
 	var plans []plan.Module
 	for i, me := range edits {
-		p, err := plan.Of(me, stored[i].Hosts)
+		p, err := plan.Of(me, stored[i].Hosts, policies[me.Module])
 		if err != nil {
 			return nil, err
 		}
-		if len(p.Left)+len(p.Came) > 0 {
+		if !p.Nothing() {
 			plans = append(plans, p)
 		}
 	}
@@ -155,7 +161,7 @@ func routeArgs(plans []plan.Module, hosts func(*plan.Module) []store.Host) []any
 }
 
 var logColumns = []string{
-	"modid", "cmdid", "version", "prev", "op", "actor", "at_ms", "edit_key", "hosts_before", "hosts_after",
+	"modid", "cmdid", "version", "prev", "op", "actor", "at_ms", "edit_key", "hosts_before", "hosts_after", "detail",
 }
 
 func (db *DB) logChanges(ctx context.Context, t *tx, plans []plan.Module, e *store.Edit, version, prev int64) error {
@@ -163,7 +169,7 @@ func (db *DB) logChanges(ctx context.Context, t *tx, plans []plan.Module, e *sto
 	for i := range plans {
 		p := &plans[i]
 		args = append(args, p.Module.ModID, p.Module.CmdID, version, prev, p.Op.String(), e.Actor,
-			e.At.UnixMilli(), e.Key, store.FormatHosts(p.Left), store.FormatHosts(p.Came))
+			e.At.UnixMilli(), e.Key, store.FormatHosts(p.Left), store.FormatHosts(p.Came), p.Detail)
 	}
 	return t.pieces(db.d, len(logColumns), args, func(n int, args []any) error {
 		return t.exec(ctx, insertText("RouteChange", logColumns, n), args...)
