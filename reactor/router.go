@@ -120,6 +120,10 @@ type Peer struct {
 	addr   netip.AddrPort
 }
 
+// Addr is the address of a datagram's sender; the zero value for a connection's
+// peer.
+func (p Peer) Addr() netip.AddrPort { return p.addr }
+
 // Send sends a message to the peer, from any goroutine.
 func (p Peer) Send(id int32, body []byte) error {
 	if p.conn != nil {

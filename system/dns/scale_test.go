@@ -218,6 +218,10 @@ func (s synthetic) Changes(context.Context, int64) (store.Changes, error) {
 	return store.Changes{Version: 1, Complete: true}, nil
 }
 func (s synthetic) Hosts(context.Context, store.Module) ([]store.Host, error) { return nil, nil }
+func (s synthetic) Policies(context.Context, ...store.Module) ([]store.Policy, error) {
+	return nil, nil
+}
+
 func (s synthetic) Trim(context.Context, store.TrimLimits) (store.Trimmed, error) {
 	return store.Trimmed{}, nil
 }

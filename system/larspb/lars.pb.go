@@ -36,29 +36,33 @@ const (
 type MessageId int32
 
 const (
-	MessageId_ID_UNKNOW               MessageId = 0 // spelt as in the original; never sent
-	MessageId_ID_GetRouteRequest      MessageId = 1 // agent to dns, TCP; also subscribes
-	MessageId_ID_GetRouteResponse     MessageId = 2 // dns to agent, TCP; answer and push
-	MessageId_ID_ReportStatusRequest  MessageId = 3 // agent to reporter, TCP; no answer
-	MessageId_ID_GetHostRequest       MessageId = 4 // caller to agent, UDP
-	MessageId_ID_GetHostResponse      MessageId = 5 // agent to caller, UDP
-	MessageId_ID_ReportRequest        MessageId = 6 // caller to agent, UDP; no answer
-	MessageId_ID_API_GetRouteRequest  MessageId = 7 // caller to agent, UDP; body GetRouteRequest
-	MessageId_ID_API_GetRouteResponse MessageId = 8 // agent to caller, UDP; body GetRouteResponse
+	MessageId_ID_UNKNOW               MessageId = 0   // spelt as in the original; never sent
+	MessageId_ID_GetRouteRequest      MessageId = 1   // agent to dns, TCP; also subscribes
+	MessageId_ID_GetRouteResponse     MessageId = 2   // dns to agent, TCP; answer and push
+	MessageId_ID_ReportStatusRequest  MessageId = 3   // agent to reporter, TCP; no answer
+	MessageId_ID_GetHostRequest       MessageId = 4   // caller to agent, UDP
+	MessageId_ID_GetHostResponse      MessageId = 5   // agent to caller, UDP
+	MessageId_ID_ReportRequest        MessageId = 6   // caller to agent, UDP; no answer
+	MessageId_ID_API_GetRouteRequest  MessageId = 7   // caller to agent, UDP; body GetRouteRequest
+	MessageId_ID_API_GetRouteResponse MessageId = 8   // agent to caller, UDP; body GetRouteResponse
+	MessageId_ID_HostsRequest         MessageId = 100 // tool to agent, UDP
+	MessageId_ID_HostsResponse        MessageId = 101 // agent to tool, UDP
 )
 
 // Enum value maps for MessageId.
 var (
 	MessageId_name = map[int32]string{
-		0: "ID_UNKNOW",
-		1: "ID_GetRouteRequest",
-		2: "ID_GetRouteResponse",
-		3: "ID_ReportStatusRequest",
-		4: "ID_GetHostRequest",
-		5: "ID_GetHostResponse",
-		6: "ID_ReportRequest",
-		7: "ID_API_GetRouteRequest",
-		8: "ID_API_GetRouteResponse",
+		0:   "ID_UNKNOW",
+		1:   "ID_GetRouteRequest",
+		2:   "ID_GetRouteResponse",
+		3:   "ID_ReportStatusRequest",
+		4:   "ID_GetHostRequest",
+		5:   "ID_GetHostResponse",
+		6:   "ID_ReportRequest",
+		7:   "ID_API_GetRouteRequest",
+		8:   "ID_API_GetRouteResponse",
+		100: "ID_HostsRequest",
+		101: "ID_HostsResponse",
 	}
 	MessageId_value = map[string]int32{
 		"ID_UNKNOW":               0,
@@ -70,6 +74,8 @@ var (
 		"ID_ReportRequest":        6,
 		"ID_API_GetRouteRequest":  7,
 		"ID_API_GetRouteResponse": 8,
+		"ID_HostsRequest":         100,
+		"ID_HostsResponse":        101,
 	}
 )
 
@@ -269,7 +275,10 @@ type GetRouteResponse struct {
 	// truncated says that the route was too long for a datagram and that host
 	// holds only its beginning. Set in API_GetRouteResponse alone; absent means
 	// that the route is whole, or that the sender is an original agent.
-	Truncated     bool `protobuf:"varint,16,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	Truncated bool `protobuf:"varint,16,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// policy is how the module is balanced, from dns only. Absent: nothing is
+	// said, as in the original.
+	Policy        *Policy `protobuf:"bytes,17,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,6 +341,152 @@ func (x *GetRouteResponse) GetTruncated() bool {
 	return false
 }
 
+func (x *GetRouteResponse) GetPolicy() *Policy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// Policy is how a module is balanced, as far as the database says.
+type Policy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// settings is the text form of package balance; empty leaves it to the agent.
+	Settings      string        `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	Version       int64         `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"` // of the edit that set it
+	Host          []*HostPolicy `protobuf:"bytes,3,rep,name=host,proto3" json:"host,omitempty"`        // of which something is said
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Policy) Reset() {
+	*x = Policy{}
+	mi := &file_lars_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Policy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Policy) ProtoMessage() {}
+
+func (x *Policy) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Policy.ProtoReflect.Descriptor instead.
+func (*Policy) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Policy) GetSettings() string {
+	if x != nil {
+		return x.Settings
+	}
+	return ""
+}
+
+func (x *Policy) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Policy) GetHost() []*HostPolicy {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// HostPolicy is what is said of one host of a route.
+type HostPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ip            int32                  `protobuf:"varint,1,opt,name=ip,proto3" json:"ip,omitempty"`
+	Port          int32                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	Weight        uint32                 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`     // share of the calls, relative to other hosts; absent (0) means 1
+	Zone          uint32                 `protobuf:"varint,4,opt,name=zone,proto3" json:"zone,omitempty"`         // where it is; absent (0): not known
+	Draining      bool                   `protobuf:"varint,5,opt,name=draining,proto3" json:"draining,omitempty"` // it gets no new calls
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostPolicy) Reset() {
+	*x = HostPolicy{}
+	mi := &file_lars_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostPolicy) ProtoMessage() {}
+
+func (x *HostPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostPolicy.ProtoReflect.Descriptor instead.
+func (*HostPolicy) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HostPolicy) GetIp() int32 {
+	if x != nil {
+		return x.Ip
+	}
+	return 0
+}
+
+func (x *HostPolicy) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *HostPolicy) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *HostPolicy) GetZone() uint32 {
+	if x != nil {
+		return x.Zone
+	}
+	return 0
+}
+
+func (x *HostPolicy) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
 // HostCallResult holds the call figures of one host.
 type HostCallResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -355,7 +510,7 @@ type HostCallResult struct {
 
 func (x *HostCallResult) Reset() {
 	*x = HostCallResult{}
-	mi := &file_lars_proto_msgTypes[3]
+	mi := &file_lars_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +522,7 @@ func (x *HostCallResult) String() string {
 func (*HostCallResult) ProtoMessage() {}
 
 func (x *HostCallResult) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[3]
+	mi := &file_lars_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +535,7 @@ func (x *HostCallResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostCallResult.ProtoReflect.Descriptor instead.
 func (*HostCallResult) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{3}
+	return file_lars_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HostCallResult) GetIp() int32 {
@@ -453,7 +608,7 @@ type ReportStatusRequest struct {
 
 func (x *ReportStatusRequest) Reset() {
 	*x = ReportStatusRequest{}
-	mi := &file_lars_proto_msgTypes[4]
+	mi := &file_lars_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +620,7 @@ func (x *ReportStatusRequest) String() string {
 func (*ReportStatusRequest) ProtoMessage() {}
 
 func (x *ReportStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[4]
+	mi := &file_lars_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +633,7 @@ func (x *ReportStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportStatusRequest.ProtoReflect.Descriptor instead.
 func (*ReportStatusRequest) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{4}
+	return file_lars_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReportStatusRequest) GetModid() int32 {
@@ -532,17 +687,22 @@ func (x *ReportStatusRequest) GetNumber() uint64 {
 
 // GetHostRequest asks for one host of a module to call.
 type GetHostRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint32                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // chosen by the caller, echoed by the agent
-	Modid         int32                  `protobuf:"varint,2,opt,name=modid,proto3" json:"modid,omitempty"`
-	Cmdid         int32                  `protobuf:"varint,3,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Seq   uint32                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // chosen by the caller, echoed by the agent
+	Modid int32                  `protobuf:"varint,2,opt,name=modid,proto3" json:"modid,omitempty"`
+	Cmdid int32                  `protobuf:"varint,3,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	// key: calls with equal keys go to equal hosts, where the module's algorithm
+	// heeds it. Absent (0): no key.
+	Key uint64 `protobuf:"varint,16,opt,name=key,proto3" json:"key,omitempty"`
+	// zone is where the caller is. Absent (0): where the agent is.
+	Zone          uint32 `protobuf:"varint,17,opt,name=zone,proto3" json:"zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_lars_proto_msgTypes[5]
+	mi := &file_lars_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +714,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[5]
+	mi := &file_lars_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +727,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{5}
+	return file_lars_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetHostRequest) GetSeq() uint32 {
@@ -591,6 +751,20 @@ func (x *GetHostRequest) GetCmdid() int32 {
 	return 0
 }
 
+func (x *GetHostRequest) GetKey() uint64 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
+}
+
+func (x *GetHostRequest) GetZone() uint32 {
+	if x != nil {
+		return x.Zone
+	}
+	return 0
+}
+
 // GetHostResponse answers a GetHostRequest. host is present with RET_SUCC only.
 type GetHostResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -605,7 +779,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_lars_proto_msgTypes[6]
+	mi := &file_lars_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +791,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[6]
+	mi := &file_lars_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +804,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{6}
+	return file_lars_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetHostResponse) GetSeq() uint32 {
@@ -669,20 +843,24 @@ func (x *GetHostResponse) GetHost() *HostInfo {
 }
 
 // ReportRequest tells the agent how a call went: retcode 0 success, anything
-// else a failure.
+// else a failure. Retcodes of -1000 less Linux's errno say that no answer came,
+// and why: -1111 refused, -1110 timed out, -1104 reset, -1101 and -1113 no way.
 type ReportRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Modid         int32                  `protobuf:"varint,1,opt,name=modid,proto3" json:"modid,omitempty"`
-	Cmdid         int32                  `protobuf:"varint,2,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
-	Host          *HostInfo              `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
-	Retcode       int32                  `protobuf:"varint,4,opt,name=retcode,proto3" json:"retcode,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Modid   int32                  `protobuf:"varint,1,opt,name=modid,proto3" json:"modid,omitempty"`
+	Cmdid   int32                  `protobuf:"varint,2,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	Host    *HostInfo              `protobuf:"bytes,3,opt,name=host,proto3" json:"host,omitempty"`
+	Retcode int32                  `protobuf:"varint,4,opt,name=retcode,proto3" json:"retcode,omitempty"`
+	// latency_us is how long the caller waited for the outcome, in microseconds.
+	// Absent (0): not known.
+	LatencyUs     uint32 `protobuf:"varint,16,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_lars_proto_msgTypes[7]
+	mi := &file_lars_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +872,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[7]
+	mi := &file_lars_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +885,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{7}
+	return file_lars_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReportRequest) GetModid() int32 {
@@ -738,6 +916,365 @@ func (x *ReportRequest) GetRetcode() int32 {
 	return 0
 }
 
+func (x *ReportRequest) GetLatencyUs() uint32 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
+// HostsRequest asks for the states of a module's hosts, some at a time.
+type HostsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint32                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // chosen by the asker, echoed
+	Modid         int32                  `protobuf:"varint,2,opt,name=modid,proto3" json:"modid,omitempty"`
+	Cmdid         int32                  `protobuf:"varint,3,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	First         uint32                 `protobuf:"varint,4,opt,name=first,proto3" json:"first,omitempty"` // of the hosts wanted, counted from 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostsRequest) Reset() {
+	*x = HostsRequest{}
+	mi := &file_lars_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostsRequest) ProtoMessage() {}
+
+func (x *HostsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostsRequest.ProtoReflect.Descriptor instead.
+func (*HostsRequest) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *HostsRequest) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *HostsRequest) GetModid() int32 {
+	if x != nil {
+		return x.Modid
+	}
+	return 0
+}
+
+func (x *HostsRequest) GetCmdid() int32 {
+	if x != nil {
+		return x.Cmdid
+	}
+	return 0
+}
+
+func (x *HostsRequest) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+// HostsResponse answers a HostsRequest. Ask again from first + the number of
+// hosts until total; what changes meanwhile may show twice or not at all.
+type HostsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint32                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Modid         int32                  `protobuf:"varint,2,opt,name=modid,proto3" json:"modid,omitempty"`
+	Cmdid         int32                  `protobuf:"varint,3,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	Retcode       int32                  `protobuf:"varint,4,opt,name=retcode,proto3" json:"retcode,omitempty"`  // RET_SUCC or RET_NOEXIST
+	Settings      string                 `protobuf:"bytes,5,opt,name=settings,proto3" json:"settings,omitempty"` // in force, as text
+	Version       int64                  `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`  // of the settings of the module; 0: they are the agent's own
+	Total         uint32                 `protobuf:"varint,7,opt,name=total,proto3" json:"total,omitempty"`      // hosts of the module
+	First         uint32                 `protobuf:"varint,8,opt,name=first,proto3" json:"first,omitempty"`
+	Host          []*HostStatus          `protobuf:"bytes,9,rep,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostsResponse) Reset() {
+	*x = HostsResponse{}
+	mi := &file_lars_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostsResponse) ProtoMessage() {}
+
+func (x *HostsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostsResponse.ProtoReflect.Descriptor instead.
+func (*HostsResponse) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HostsResponse) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetModid() int32 {
+	if x != nil {
+		return x.Modid
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetCmdid() int32 {
+	if x != nil {
+		return x.Cmdid
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetRetcode() int32 {
+	if x != nil {
+		return x.Retcode
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetSettings() string {
+	if x != nil {
+		return x.Settings
+	}
+	return ""
+}
+
+func (x *HostsResponse) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetTotal() uint32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *HostsResponse) GetHost() []*HostStatus {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// HostStatus is the state of one host, as an agent sees it.
+type HostStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ip            int32                  `protobuf:"varint,1,opt,name=ip,proto3" json:"ip,omitempty"`
+	Port          int32                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`                         // what brought it there
+	SinceUs       int64                  `protobuf:"varint,5,opt,name=since_us,json=sinceUs,proto3" json:"since_us,omitempty"`       // microseconds that it has been there
+	UntilUs       int64                  `protobuf:"varint,6,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`       // microseconds that its ejection goes on; 0: not set in advance
+	Ejections     uint32                 `protobuf:"varint,7,opt,name=ejections,proto3" json:"ejections,omitempty"`                  // since it came
+	EjectedUs     int64                  `protobuf:"varint,8,opt,name=ejected_us,json=ejectedUs,proto3" json:"ejected_us,omitempty"` // microseconds since the last one
+	EjectedReason string                 `protobuf:"bytes,9,opt,name=ejected_reason,json=ejectedReason,proto3" json:"ejected_reason,omitempty"`
+	Weight        uint32                 `protobuf:"varint,10,opt,name=weight,proto3" json:"weight,omitempty"`
+	Zone          uint32                 `protobuf:"varint,11,opt,name=zone,proto3" json:"zone,omitempty"`
+	Draining      bool                   `protobuf:"varint,12,opt,name=draining,proto3" json:"draining,omitempty"`
+	InFlight      uint32                 `protobuf:"varint,13,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	LatencyUs     int64                  `protobuf:"varint,14,opt,name=latency_us,json=latencyUs,proto3" json:"latency_us,omitempty"` // estimate that picks use; 0: none
+	Succ          uint64                 `protobuf:"varint,15,opt,name=succ,proto3" json:"succ,omitempty"`                            // calls reported since window_us ago
+	Err           uint64                 `protobuf:"varint,16,opt,name=err,proto3" json:"err,omitempty"`
+	WindowUs      int64                  `protobuf:"varint,17,opt,name=window_us,json=windowUs,proto3" json:"window_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostStatus) Reset() {
+	*x = HostStatus{}
+	mi := &file_lars_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostStatus) ProtoMessage() {}
+
+func (x *HostStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostStatus.ProtoReflect.Descriptor instead.
+func (*HostStatus) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HostStatus) GetIp() int32 {
+	if x != nil {
+		return x.Ip
+	}
+	return 0
+}
+
+func (x *HostStatus) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *HostStatus) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *HostStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *HostStatus) GetSinceUs() int64 {
+	if x != nil {
+		return x.SinceUs
+	}
+	return 0
+}
+
+func (x *HostStatus) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+func (x *HostStatus) GetEjections() uint32 {
+	if x != nil {
+		return x.Ejections
+	}
+	return 0
+}
+
+func (x *HostStatus) GetEjectedUs() int64 {
+	if x != nil {
+		return x.EjectedUs
+	}
+	return 0
+}
+
+func (x *HostStatus) GetEjectedReason() string {
+	if x != nil {
+		return x.EjectedReason
+	}
+	return ""
+}
+
+func (x *HostStatus) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *HostStatus) GetZone() uint32 {
+	if x != nil {
+		return x.Zone
+	}
+	return 0
+}
+
+func (x *HostStatus) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *HostStatus) GetInFlight() uint32 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *HostStatus) GetLatencyUs() int64 {
+	if x != nil {
+		return x.LatencyUs
+	}
+	return 0
+}
+
+func (x *HostStatus) GetSucc() uint64 {
+	if x != nil {
+		return x.Succ
+	}
+	return 0
+}
+
+func (x *HostStatus) GetErr() uint64 {
+	if x != nil {
+		return x.Err
+	}
+	return 0
+}
+
+func (x *HostStatus) GetWindowUs() int64 {
+	if x != nil {
+		return x.WindowUs
+	}
+	return 0
+}
+
 var File_lars_proto protoreflect.FileDescriptor
 
 const file_lars_proto_rawDesc = "" +
@@ -749,12 +1286,24 @@ const file_lars_proto_rawDesc = "" +
 	"\x04port\x18\x02 \x01(\x05R\x04port\"=\n" +
 	"\x0fGetRouteRequest\x12\x14\n" +
 	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
-	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\"\x80\x01\n" +
+	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\"\xa6\x01\n" +
 	"\x10GetRouteResponse\x12\x14\n" +
 	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
 	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\x12\"\n" +
 	"\x04host\x18\x03 \x03(\v2\x0e.lars.HostInfoR\x04host\x12\x1c\n" +
-	"\ttruncated\x18\x10 \x01(\bR\ttruncated\"\xaa\x01\n" +
+	"\ttruncated\x18\x10 \x01(\bR\ttruncated\x12$\n" +
+	"\x06policy\x18\x11 \x01(\v2\f.lars.PolicyR\x06policy\"d\n" +
+	"\x06Policy\x12\x1a\n" +
+	"\bsettings\x18\x01 \x01(\tR\bsettings\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12$\n" +
+	"\x04host\x18\x03 \x03(\v2\x10.lars.HostPolicyR\x04host\"x\n" +
+	"\n" +
+	"HostPolicy\x12\x0e\n" +
+	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x12\n" +
+	"\x04zone\x18\x04 \x01(\rR\x04zone\x12\x1a\n" +
+	"\bdraining\x18\x05 \x01(\bR\bdraining\"\xaa\x01\n" +
 	"\x0eHostCallResult\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x12\n" +
@@ -770,22 +1319,63 @@ const file_lars_proto_rawDesc = "" +
 	"\aresults\x18\x04 \x03(\v2\x14.lars.HostCallResultR\aresults\x12\x0e\n" +
 	"\x02ts\x18\x05 \x01(\rR\x02ts\x12\x12\n" +
 	"\x04boot\x18\x10 \x01(\x06R\x04boot\x12\x16\n" +
-	"\x06number\x18\x11 \x01(\x04R\x06number\"N\n" +
+	"\x06number\x18\x11 \x01(\x04R\x06number\"t\n" +
 	"\x0eGetHostRequest\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x14\n" +
 	"\x05modid\x18\x02 \x01(\x05R\x05modid\x12\x14\n" +
-	"\x05cmdid\x18\x03 \x01(\x05R\x05cmdid\"\x8d\x01\n" +
+	"\x05cmdid\x18\x03 \x01(\x05R\x05cmdid\x12\x10\n" +
+	"\x03key\x18\x10 \x01(\x04R\x03key\x12\x12\n" +
+	"\x04zone\x18\x11 \x01(\rR\x04zone\"\x8d\x01\n" +
 	"\x0fGetHostResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x14\n" +
 	"\x05modid\x18\x02 \x01(\x05R\x05modid\x12\x14\n" +
 	"\x05cmdid\x18\x03 \x01(\x05R\x05cmdid\x12\x18\n" +
 	"\aretcode\x18\x04 \x01(\x05R\aretcode\x12\"\n" +
-	"\x04host\x18\x05 \x01(\v2\x0e.lars.HostInfoR\x04host\"y\n" +
+	"\x04host\x18\x05 \x01(\v2\x0e.lars.HostInfoR\x04host\"\x98\x01\n" +
 	"\rReportRequest\x12\x14\n" +
 	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
 	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\x12\"\n" +
 	"\x04host\x18\x03 \x01(\v2\x0e.lars.HostInfoR\x04host\x12\x18\n" +
-	"\aretcode\x18\x04 \x01(\x05R\aretcode*\xe5\x01\n" +
+	"\aretcode\x18\x04 \x01(\x05R\aretcode\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\x10 \x01(\rR\tlatencyUs\"b\n" +
+	"\fHostsRequest\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x14\n" +
+	"\x05modid\x18\x02 \x01(\x05R\x05modid\x12\x14\n" +
+	"\x05cmdid\x18\x03 \x01(\x05R\x05cmdid\x12\x14\n" +
+	"\x05first\x18\x04 \x01(\rR\x05first\"\xef\x01\n" +
+	"\rHostsResponse\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x14\n" +
+	"\x05modid\x18\x02 \x01(\x05R\x05modid\x12\x14\n" +
+	"\x05cmdid\x18\x03 \x01(\x05R\x05cmdid\x12\x18\n" +
+	"\aretcode\x18\x04 \x01(\x05R\aretcode\x12\x1a\n" +
+	"\bsettings\x18\x05 \x01(\tR\bsettings\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05total\x18\a \x01(\rR\x05total\x12\x14\n" +
+	"\x05first\x18\b \x01(\rR\x05first\x12$\n" +
+	"\x04host\x18\t \x03(\v2\x10.lars.HostStatusR\x04host\"\xbf\x03\n" +
+	"\n" +
+	"HostStatus\x12\x0e\n" +
+	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x19\n" +
+	"\bsince_us\x18\x05 \x01(\x03R\asinceUs\x12\x19\n" +
+	"\buntil_us\x18\x06 \x01(\x03R\auntilUs\x12\x1c\n" +
+	"\tejections\x18\a \x01(\rR\tejections\x12\x1d\n" +
+	"\n" +
+	"ejected_us\x18\b \x01(\x03R\tejectedUs\x12%\n" +
+	"\x0eejected_reason\x18\t \x01(\tR\rejectedReason\x12\x16\n" +
+	"\x06weight\x18\n" +
+	" \x01(\rR\x06weight\x12\x12\n" +
+	"\x04zone\x18\v \x01(\rR\x04zone\x12\x1a\n" +
+	"\bdraining\x18\f \x01(\bR\bdraining\x12\x1b\n" +
+	"\tin_flight\x18\r \x01(\rR\binFlight\x12\x1d\n" +
+	"\n" +
+	"latency_us\x18\x0e \x01(\x03R\tlatencyUs\x12\x12\n" +
+	"\x04succ\x18\x0f \x01(\x04R\x04succ\x12\x10\n" +
+	"\x03err\x18\x10 \x01(\x04R\x03err\x12\x1b\n" +
+	"\twindow_us\x18\x11 \x01(\x03R\bwindowUs*\x90\x02\n" +
 	"\tMessageId\x12\r\n" +
 	"\tID_UNKNOW\x10\x00\x12\x16\n" +
 	"\x12ID_GetRouteRequest\x10\x01\x12\x17\n" +
@@ -795,7 +1385,9 @@ const file_lars_proto_rawDesc = "" +
 	"\x12ID_GetHostResponse\x10\x05\x12\x14\n" +
 	"\x10ID_ReportRequest\x10\x06\x12\x1a\n" +
 	"\x16ID_API_GetRouteRequest\x10\a\x12\x1b\n" +
-	"\x17ID_API_GetRouteResponse\x10\b*T\n" +
+	"\x17ID_API_GetRouteResponse\x10\b\x12\x13\n" +
+	"\x0fID_HostsRequest\x10d\x12\x14\n" +
+	"\x10ID_HostsResponse\x10e*T\n" +
 	"\vLarsRetCode\x12\f\n" +
 	"\bRET_SUCC\x10\x00\x12\x10\n" +
 	"\fRET_OVERLOAD\x10\x01\x12\x14\n" +
@@ -815,29 +1407,37 @@ func file_lars_proto_rawDescGZIP() []byte {
 }
 
 var file_lars_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lars_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_lars_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_lars_proto_goTypes = []any{
 	(MessageId)(0),              // 0: lars.MessageId
 	(LarsRetCode)(0),            // 1: lars.LarsRetCode
 	(*HostInfo)(nil),            // 2: lars.HostInfo
 	(*GetRouteRequest)(nil),     // 3: lars.GetRouteRequest
 	(*GetRouteResponse)(nil),    // 4: lars.GetRouteResponse
-	(*HostCallResult)(nil),      // 5: lars.HostCallResult
-	(*ReportStatusRequest)(nil), // 6: lars.ReportStatusRequest
-	(*GetHostRequest)(nil),      // 7: lars.GetHostRequest
-	(*GetHostResponse)(nil),     // 8: lars.GetHostResponse
-	(*ReportRequest)(nil),       // 9: lars.ReportRequest
+	(*Policy)(nil),              // 5: lars.Policy
+	(*HostPolicy)(nil),          // 6: lars.HostPolicy
+	(*HostCallResult)(nil),      // 7: lars.HostCallResult
+	(*ReportStatusRequest)(nil), // 8: lars.ReportStatusRequest
+	(*GetHostRequest)(nil),      // 9: lars.GetHostRequest
+	(*GetHostResponse)(nil),     // 10: lars.GetHostResponse
+	(*ReportRequest)(nil),       // 11: lars.ReportRequest
+	(*HostsRequest)(nil),        // 12: lars.HostsRequest
+	(*HostsResponse)(nil),       // 13: lars.HostsResponse
+	(*HostStatus)(nil),          // 14: lars.HostStatus
 }
 var file_lars_proto_depIdxs = []int32{
-	2, // 0: lars.GetRouteResponse.host:type_name -> lars.HostInfo
-	5, // 1: lars.ReportStatusRequest.results:type_name -> lars.HostCallResult
-	2, // 2: lars.GetHostResponse.host:type_name -> lars.HostInfo
-	2, // 3: lars.ReportRequest.host:type_name -> lars.HostInfo
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2,  // 0: lars.GetRouteResponse.host:type_name -> lars.HostInfo
+	5,  // 1: lars.GetRouteResponse.policy:type_name -> lars.Policy
+	6,  // 2: lars.Policy.host:type_name -> lars.HostPolicy
+	7,  // 3: lars.ReportStatusRequest.results:type_name -> lars.HostCallResult
+	2,  // 4: lars.GetHostResponse.host:type_name -> lars.HostInfo
+	2,  // 5: lars.ReportRequest.host:type_name -> lars.HostInfo
+	14, // 6: lars.HostsResponse.host:type_name -> lars.HostStatus
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_lars_proto_init() }
@@ -851,7 +1451,7 @@ func file_lars_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lars_proto_rawDesc), len(file_lars_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -106,6 +106,11 @@ func sizeHigh(v uint64) int {
 	return 2 + protowire.SizeVarint(v)
 }
 
+// appendHighLength begins an embedded message, or bytes, of our own fields.
+func appendHighLength(dst []byte, field uint64, n int) []byte {
+	return protowire.AppendVarint(protowire.AppendVarint(dst, field<<3|lengthy), uint64(n))
+}
+
 // The helpers below are for fields 1 to 15, whose tag is one byte.
 
 func appendInt32(dst []byte, field byte, v int32) []byte {

@@ -11,6 +11,10 @@ const (
 	IDReportRequest       int32 = 6 // caller to agent, UDP; no answer
 	IDAPIGetRouteRequest  int32 = 7 // caller to agent, UDP; body GetRouteRequest
 	IDAPIGetRouteResponse int32 = 8 // agent to caller, UDP; body GetRouteResponse
+
+	// Ours. They are rare, so their bodies are package larspb's.
+	IDHostsRequest  int32 = 100 // tool to agent, UDP
+	IDHostsResponse int32 = 101 // agent to tool, UDP
 )
 
 // IDEcho is the message id of EchoMessage in the original's speed test, which

@@ -73,6 +73,10 @@ type GetRouteResponse struct {
 	// Truncated says that Hosts is only the beginning of the route, the rest
 	// having no room in a datagram. Ours; false from the original's programs.
 	Truncated bool
+	// Policy is how the module is balanced, if HasPolicy. Ours; absent from the
+	// original's programs and when nothing is said.
+	Policy    Policy
+	HasPolicy bool
 }
 
 const truncatedBytes = 3 // the tag of field 16, and a one
@@ -85,6 +89,9 @@ func (m *GetRouteResponse) Size() int {
 	}
 	if m.Truncated {
 		n += truncatedBytes
+	}
+	if m.HasPolicy {
+		n += 1 + sizeEmbedded(m.Policy.size()) // a tag of two bytes
 	}
 	return n
 }
@@ -99,13 +106,17 @@ func (m *GetRouteResponse) AppendTo(dst []byte) []byte {
 	if m.Truncated {
 		dst = append(dst, 0x80, 0x01, 1)
 	}
+	if m.HasPolicy {
+		dst = m.Policy.appendTo(appendHighLength(dst, 17, m.Policy.size()))
+	}
 	return dst
 }
 
 // Decode sets m from a body. The error is ErrMalformed. A host takes two bytes
-// or more of the body, so Hosts never exceeds four times the body's size.
+// or more of the body, so Hosts never exceeds four times the body's size; nor
+// do the Policy's, ten times. The Policy's text dies with the body.
 func (m *GetRouteResponse) Decode(body []byte) error {
-	*m = GetRouteResponse{Hosts: m.Hosts[:0]}
+	*m = GetRouteResponse{Hosts: m.Hosts[:0], Policy: Policy{Hosts: m.Policy.Hosts[:0]}}
 	s := scanner{rest: body}
 	for s.next() {
 		switch s.tag {
@@ -121,6 +132,11 @@ func (m *GetRouteResponse) Decode(body []byte) error {
 			m.Hosts = append(m.Hosts, h)
 		case 16<<3 | varint:
 			m.Truncated = s.value != 0
+		case 17<<3 | lengthy:
+			m.HasPolicy = true
+			if err := m.Policy.merge(s.view); err != nil {
+				return err
+			}
 		}
 	}
 	return s.err

@@ -130,12 +130,45 @@ func sample() []message {
 		m.Hosts = append(m.Hosts, HostInfo{IP: int32(-1062731343 + i), Port: 7777})
 		s.Results = append(s.Results, HostCallResult{IP: int32(-1062731343 + i), Port: 7777, Succ: 100, Err: 3, Overload: i == 3, SuccAdd: 20, ErrAdd: uint32(i)})
 	}
+	m.HasPolicy, m.Policy = true, Policy{Settings: []byte("algorithm=p2c"), Version: 1 << 40, Hosts: []HostPolicy{
+		{HostInfo: m.Hosts[0], Weight: 3, Zone: 2, Draining: true}, {HostInfo: m.Hosts[1], Weight: 300},
+	}}
 	return []message{
 		&GetRouteRequest{ModID: 1, CmdID: 2}, m, s,
-		&GetHostRequest{Seq: 4000000000, ModID: 1, CmdID: 2},
+		&GetHostRequest{Seq: 4000000000, ModID: 1, CmdID: 2, Key: 1 << 63, Zone: 3},
 		&GetHostResponse{Seq: 7, ModID: 1, CmdID: 2, HasHost: true, Host: HostInfo{-1062731343, 7777}},
-		&ReportRequest{ModID: 1, CmdID: 2, HasHost: true, Host: HostInfo{-1062731343, 7777}, Retcode: 1},
+		&ReportRequest{ModID: 1, CmdID: 2, HasHost: true, Host: HostInfo{-1062731343, 7777}, Retcode: -1111, LatencyUS: 1500},
 		&EchoMessage{Content: []byte("Hello Lars!!!"), ID: 10},
+	}
+}
+
+// What the database says nothing of costs no byte, and the original's programs
+// skip the rest: the first fields of a message are theirs, unchanged.
+func TestOurFieldsAreOptional(t *testing.T) {
+	hosts := []HostInfo{{IP: 1, Port: 80}}
+	for _, c := range []struct {
+		ours, plain message
+		want        string // of ours, behind plain
+	}{
+		{&GetHostRequest{Seq: 1, ModID: 1, Key: 300, Zone: 2}, &GetHostRequest{Seq: 1, ModID: 1}, "\x80\x01\xac\x02\x88\x01\x02"},
+		{&ReportRequest{ModID: 1, Retcode: 2, LatencyUS: 5}, &ReportRequest{ModID: 1, Retcode: 2}, "\x80\x01\x05"},
+		{&GetRouteResponse{Hosts: hosts, HasPolicy: true}, &GetRouteResponse{Hosts: hosts}, "\x8a\x01\x00"},
+		{
+			&GetRouteResponse{Hosts: hosts, HasPolicy: true, Policy: Policy{
+				Settings: []byte("algorithm=rr"), Version: 9, Hosts: []HostPolicy{{HostInfo: hosts[0], Weight: 3, Zone: 4, Draining: true}},
+			}},
+			&GetRouteResponse{Hosts: hosts},
+			"\x8a\x01\x1c\x0a\x0calgorithm=rr\x10\x09\x1a\x0a\x08\x01\x10\x50\x18\x03\x20\x04\x28\x01",
+		},
+	} {
+		plain := string(c.plain.AppendTo(nil))
+		if got := string(c.ours.AppendTo(nil)); got != plain+c.want || c.ours.Size() != len(got) {
+			t.Errorf("%+v: %x (Size %d), want %x and %x", c.ours, got, c.ours.Size(), plain, c.want)
+		}
+	}
+	bad := new(GetRouteResponse)
+	if err := bad.Decode([]byte("\x8a\x01\x03\x0a\x01\xff")); !errors.Is(err, ErrMalformed) {
+		t.Errorf("settings that are not UTF-8: %v", err)
 	}
 }
 
