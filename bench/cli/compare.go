@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type pair struct {
 	a, b           string // backends
 	aBin, bBin     string
 	base, head     string
-	repo           string
+	repo, results  string
 	design         string
 	epochs, slices int
 	slice          time.Duration
@@ -53,6 +54,7 @@ func newPair(c *command) *pair {
 	f.StringVar(&p.base, "base", "", "`commit` to build as A")
 	f.StringVar(&p.head, "head", "HEAD", "`commit` to build as B, with --base")
 	f.StringVar(&p.repo, "repo", ".", "`directory` of the repository of --base and --head")
+	f.StringVar(&p.results, "results", resultsDir, "`folder` in which baselines/CLASS/noise.json says what such verdicts are worth on this machine")
 	f.StringVar(&p.backend, "backend", "epoll", "`name` of the backend for binaries and commits")
 	f.StringVar(&p.design, "design", "auto", "`name`: auto, request-duet, process-duet or abba")
 	f.IntVar(&p.epochs, "epochs", compare.EpochsDefault, "`number` of pairs of fresh processes")
@@ -238,6 +240,7 @@ func (p *pair) commit(ctx context.Context, side, ref string, show *live) (run.Ta
 
 func (p *pair) tell(stdout, stderr io.Writer, b *record.Bundle) error {
 	p.describeCommits(&b.Run)
+	b.Run.Notes = append(b.Run.Notes, learnedNote(p.results, cmp.Or(p.a, p.backend)))
 	text := func(w io.Writer, r *record.Run) { fmt.Fprint(w, pairText(r)) }
 	markdown := func(w io.Writer, r *record.Run) { fmt.Fprint(w, pairMarkdown(r)) }
 	if err := p.print(stdout, &b.Run, text, markdown); err != nil {

@@ -20,7 +20,7 @@ func TestCompare(t *testing.T) {
 	if !measured(code) || stderr != "" {
 		t.Fatalf("code %d, %s, %s", code, stdout, stderr)
 	}
-	for _, want := range []string{"beta beside alpha: ", "request duet, ", " of 2 slices after 10ms of warm-up, 4 connections: with a rate given", "verdict: ", "files: " + dir} {
+	for _, want := range []string{"beta beside alpha: ", "request duet, ", " of 2 slices after 10ms of warm-up, 4 connections: with a rate given", "note: how often such a verdict is wrong on this class of machine", "verdict: ", "files: " + dir} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the output lacks %q:\n%s", want, stdout)
 		}

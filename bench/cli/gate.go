@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,8 @@ const (
 	resultsDir   = "results"
 	baselineFile = "BASELINE"
 	baselinesDir = "baselines"
+	// workingTreeName stands for the commit made of files as they are now.
+	workingTreeName = "working tree"
 )
 
 // gating is "lars bench gate".
@@ -83,8 +86,31 @@ func (g *gating) parse(args []string) (done bool, err error) {
 	for _, b := range g.backends {
 		names = append(names, b.Name)
 	}
-	g.subjects, err = g.duet.check(names)
-	return false, err
+	if g.subjects, err = g.duet.check(names); err != nil {
+		return false, err
+	}
+	return false, g.checkFiles()
+}
+
+// checkFiles finds a file that cannot be written before minutes are spent on
+// what belongs into it.
+func (g *gating) checkFiles() error {
+	for flag, path := range map[string]string{"out": g.out, "markdown": g.markdown} {
+		if path == "" {
+			continue
+		}
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			var f *os.File
+			if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err == nil {
+				err = f.Close()
+			}
+		}
+		if err != nil {
+			return g.flags.Errorf("--%s: %v: give a file that can be written", flag, err)
+		}
+	}
+	return nil
 }
 
 func (g *gating) run(ctx context.Context, args []string) error {
@@ -194,7 +220,7 @@ func (g *gating) build(ctx context.Context) (err error) {
 	}
 	head := g.head
 	if head == "" {
-		g.head = "working tree"
+		g.head = workingTreeName
 		if head, err = workingTree(ctx); err != nil {
 			return err
 		}
@@ -245,7 +271,7 @@ func (g *gating) finish() error {
 	g.show.clear()
 	d := &g.doc
 	d.Started, d.Seconds = g.began.UTC().Format(time.RFC3339), time.Since(g.began).Seconds()
-	d.Base, d.Head = binaryRecord(g.base, g.binA), binaryRecord(g.head, g.binB)
+	d.Base, d.Head = binaryRecord(cmp.Or(g.base, baselineFile), g.binA), binaryRecord(cmp.Or(g.head, workingTreeName), g.binB)
 	d.Class, d.Settings, d.Rule = g.class, g.settings, stats.RuleVersion
 	if d.Reasons == nil {
 		d.Reasons = []string{}
@@ -253,27 +279,38 @@ func (g *gating) finish() error {
 	if g.learned != nil {
 		d.Noise = &record.GateNoise{File: g.noiseFile(), Learned: g.learned.Learned}
 	}
-	if g.out != "" {
-		if err := record.WriteGate(g.out, d); err != nil {
-			return fmt.Errorf("the verdict could not be written: %w", err)
-		}
-	}
-	if g.markdown != "" {
-		if err := writeTo(g.markdown, func(w io.Writer) error { return gate.WriteMarkdown(w, d) }); err != nil {
-			return fmt.Errorf("the verdict could not be written: %w", err)
-		}
-	}
-	if g.asJSON {
-		if err := encode(g.stdout, d); err != nil {
-			return err
-		}
-	} else if err := gate.WriteText(g.stdout, d); err != nil {
+	if err := g.tell(); err != nil {
 		return err
+	}
+	if err := g.writeFiles(); err != nil {
+		// Not 1, which says that there is a regression.
+		fmt.Fprintf(g.stderr, "the verdict could not be written: %v\n", err)
+		return cli.Reported(gate.Exit(record.GateInvalid))
 	}
 	if d.Exit == 0 {
 		return nil
 	}
 	return cli.Reported(d.Exit)
+}
+
+// tell prints the verdict.
+func (g *gating) tell() error {
+	if g.asJSON {
+		return encode(g.stdout, &g.doc)
+	}
+	return gate.WriteText(g.stdout, &g.doc)
+}
+
+func (g *gating) writeFiles() error {
+	if g.out != "" {
+		if err := record.WriteGate(g.out, &g.doc); err != nil {
+			return err
+		}
+	}
+	if g.markdown == "" {
+		return nil
+	}
+	return writeTo(g.markdown, func(w io.Writer) error { return gate.WriteMarkdown(w, &g.doc) })
 }
 
 func binaryRecord(ref string, b refs.Binary) record.GateBinary {

@@ -133,6 +133,30 @@ func learned(t *testing.T, change func(*record.Noise)) string {
 	return dir
 }
 
+// TestLearnedNote: a comparison quotes what was learned, or says that nothing
+// was.
+func TestLearnedNote(t *testing.T) {
+	known := learned(t, func(n *record.Noise) {
+		n.Subjects[0].Metrics[0].SD = 0.021
+		n.Subjects[0].Metrics[0].Power = []record.NoisePower{{Effect: gate.FivePercent, Found: record.NoiseRate{Count: 970, Trials: 1000, Rate: 0.97, Low: 0.95, High: 0.98}}}
+	})
+	broken := learned(t, nil)
+	if err := os.WriteFile(filepath.Join(broken, baselinesDir, proc.ReadMachine().Class(), record.NoiseFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ results, backend, want string }{
+		"known":           {known, "epoll", "servers on epoll, by the gate (request duet"},
+		"its figures":     {known, "epoll", "false alarms 0 % (at most 0.4 %); of server_cpu single epochs differ by 2.1 % and a true 5 % is found with 97 %"},
+		"another backend": {known, "std", "servers on epoll"},
+		"nothing learned": {t.TempDir(), "epoll", "was not learned: lars bench selftest does"},
+		"broken":          {broken, "epoll", "learn it again with lars bench selftest"},
+	} {
+		if got := learnedNote(c.results, c.backend); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q lacks %q", name, got, c.want)
+		}
+	}
+}
+
 // verdict runs the gate and returns its JSON.
 func verdict(t *testing.T, results string, args ...string) (record.Gate, error) {
 	t.Helper()
@@ -262,6 +286,22 @@ func TestGateBaseDoesNotBuild(t *testing.T) {
 	g, err := verdict(t, results, "--base", "HEAD~1", "--head", "HEAD")
 	if g.Verdict != record.GateInconclusive || cli.Code(err) != cli.ExitUsage || !strings.Contains(g.Reasons[0], "does not build") || !strings.Contains(g.Reasons[0], "broken") {
 		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// TestGateFiles: a verdict that cannot be written is known before minutes are
+// spent on it, and is never the exit code of a regression.
+func TestGateFiles(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(in, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"--out", "--markdown"} {
+		var out bytes.Buffer
+		err := Commands([]Backend{{Name: "epoll"}}).Run(t.Context(), &out, &out, []string{"gate", "--backends", "epoll", "--results", learned(t, nil), flag, filepath.Join(in, "below")})
+		if cli.Code(err) != cli.ExitUsage || !strings.Contains(err.Error(), flag) || !strings.Contains(err.Error(), "can be written") {
+			t.Errorf("%s: %v", flag, err)
+		}
 	}
 }
 
