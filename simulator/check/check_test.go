@@ -61,6 +61,22 @@ func TestPicks(t *testing.T) {
 	want(t, &l, "3s after it had left", "never was in the route")
 }
 
+func TestKnown(t *testing.T) {
+	var l Log
+	k := NewKnown(&l, 3*s)
+	k.Unknown(0, "agent", m1)
+	k.Known(1*s, "agent", m1)
+	k.Known(9*s, "agent", m1)
+	k.Killed(3*s, "agent") // not yet kept
+	k.Unknown(4*s, "agent", m1)
+	k.Known(5*s, "agent", m1)
+	k.Killed(9*s, "agent")
+	k.Unknown(9*s, "other", m1)
+	want(t, &l)
+	k.Unknown(9*s, "agent", m1)
+	want(t, &l, "known: agent has no host for module 1,1, which it has known since 5s")
+}
+
 func TestRoutes(t *testing.T) {
 	var l Log
 	r := NewRoutes(&l)

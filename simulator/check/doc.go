@@ -10,7 +10,7 @@
 //	picks.Left(now, module, host)
 //	picks.Picked(now, module, host, wellSince)
 //
-// Each watcher is about one promise: safety while faults run (Answers, Picks,
+// Each watcher is about one promise: safety while faults run (Answers, Picks, Known,
 // Versions, Quota, Gauge), bookkeeping (Calls), and liveness after the last
 // fault (Routes, Share, Errors). The package is pure: no clock, no network; now
 // comes in, and what is wrong goes to the Log.

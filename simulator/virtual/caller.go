@@ -165,6 +165,7 @@ func (c *caller) onHost(req *reactor.Request) {
 		c.r.quota.Refused(c.agent.name, q.module)
 		c.over(q, &c.r.calls.Overload, "overload")
 	default:
+		c.r.known.Unknown(c.r.w.Now(), c.agent.name, q.module)
 		c.over(q, &c.r.calls.NoHost, "no host")
 	}
 }
@@ -172,6 +173,7 @@ func (c *caller) onHost(req *reactor.Request) {
 // picked calls the host.
 func (c *caller) picked(q *call, h store.Host) {
 	now := c.r.w.Now()
+	c.r.known.Known(now, c.agent.name, q.module)
 	c.r.picks.Picked(now, q.module, h, c.r.faults.routesSince(c.agent, now))
 	c.r.quota.Picked(now, c.agent.name, q.module, h)
 	if q.began >= c.r.calm {

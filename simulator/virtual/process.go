@@ -173,6 +173,8 @@ type agentProcess struct {
 	recent  []time.Duration
 	counted []int64 // calls, at each look of this life
 	began   time.Duration
+	down    time.Duration // when the life before ended
+	files   files
 	done    []finished
 	lost    int64
 }
@@ -184,24 +186,29 @@ type finished struct {
 }
 
 func (r *run) newAgent(i int) *agentProcess {
-	a := &agentProcess{process: r.newProcess(fmt.Sprintf("agent-%d", i+1)), index: i}
+	a := &agentProcess{process: r.newProcess(fmt.Sprintf("agent-%d", i+1)), index: i, files: files{}}
 	a.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
 		a.books = check.Books{Who: fmt.Sprintf("%s, life %d", a.name, a.lives)}
 		a.counted, a.recent, a.began = nil, nil, r.w.Now()
 		r.routes.Restarted(a.name)
 		r.quota.Restarted(a.name)
+		r.known.Killed(a.down, a.name)
 		return agent.Start(rc, agent.Config{
 			IP: a.host.Addr().String(), Port: wire.AgentPort,
-			DNS:      agent.Peer{Addrs: r.dns.addr(wire.DNSPort).String()},
-			Reporter: agent.Peer{Addrs: r.reporter.addr(wire.ReporterPort).String()},
-			Caller:   callerOf(i, a.lives).String(),
-			Wall:     a.host.Now, Seed: seed,
+			DNS:        agent.Peer{Addrs: r.dns.addr(wire.DNSPort).String()},
+			Reporter:   agent.Peer{Addrs: r.reporter.addr(wire.ReporterPort).String()},
+			RoutesFile: "routes", Files: a.files,
+			Caller: callerOf(i, a.lives).String(),
+			Wall:   a.host.Now, Seed: seed,
 			Log: slog.New(stateLog{slog.DiscardHandler, func(m store.Module, h store.Host, overloaded bool) {
 				r.quota.Changed(a.name, m, h, overloaded)
 			}}),
 		})
 	}
-	a.ended = a.finish
+	a.ended = func() {
+		a.down = r.w.Now()
+		a.finish()
+	}
 	return a
 }
 

@@ -32,6 +32,7 @@ const (
 
 	pickBound = 2 * time.Second // from an edit to every agent: a poll of dns, 250 ms, and the way
 	saveBound = 5 * time.Second // from a call to the database
+	keepBound = 3 * time.Second // from a route to the disk of an agent
 	errorsMax = 0.05            // share of calls that fail in calm times
 	// Results that may wait in the reporter: while all is well, and otherwise.
 	waitingWell, waitingMax = 2000, 100_000
@@ -120,6 +121,7 @@ type run struct {
 
 	answers *check.Answers
 	picks   *check.Picks
+	known   *check.Known
 	routes  *check.Routes
 	quota   *check.Quota
 	share   *check.Share
@@ -171,6 +173,7 @@ func newRun(c Config) *run {
 	r.calm = r.end - calmFor
 	r.answers = check.NewAnswers(&r.log, workload.Tries*r.plan.Workload.Callers.Timeout+time.Millisecond)
 	r.picks = check.NewPicks(&r.log, pickBound)
+	r.known = check.NewKnown(&r.log, keepBound)
 	r.routes = check.NewRoutes(&r.log)
 	r.quota = check.NewQuota(&r.log, probeEvery)
 	r.share = check.NewShare(&r.log)

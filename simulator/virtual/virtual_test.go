@@ -213,6 +213,12 @@ func mutants() []mutant {
 			}
 			return false
 		})},
+		{"the agent forgets what it knew", "known", calm, onAnswers(func(n int, a *wire.GetHostResponse) bool {
+			if n%300 == 299 {
+				a.Retcode, a.HasHost = wire.RetNoExist, false
+			}
+			return false
+		})},
 		{"an agent goes back to an older route", "versions", edits, Tamper{Route: func(agent int, m store.Module, hosts []store.Host) []store.Host {
 			if m.ModID != 1 || agent > 0 {
 				return hosts

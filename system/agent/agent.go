@@ -43,7 +43,7 @@ func Start(r *reactor.Reactor, c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{config: c, reactor: r, caller: localIPv4(c.Caller), keeper: newKeeper(c.RoutesFile)}
+	s := &Service{config: c, reactor: r, caller: localIPv4(c.Caller), keeper: newKeeper(c.RoutesFile, c.Files)}
 	loops := r.Loops()
 	for i := range s.shards {
 		if s.shards[i], err = newShard(s, i, loops[i%len(loops)]); err != nil {
@@ -134,7 +134,7 @@ func (s *Service) load() error {
 	if s.config.RoutesFile == "" {
 		return nil
 	}
-	agreed, routes, damage := readRoutes(s.config.RoutesFile)
+	agreed, routes, damage := readRoutes(s.config.Files, s.config.RoutesFile)
 	if damage != nil {
 		s.config.Log.Warn("routes file cannot be used", "err", damage, "of_the_one_before", len(routes))
 	}

@@ -72,6 +72,7 @@ type Config struct {
 
 	// RoutesFile keeps the routes for a restart without dns. "" keeps none.
 	RoutesFile string
+	Files      Files // where that is kept; nil: on the disk
 
 	// Log takes what an operator should know. nil: nothing is logged.
 	Log *slog.Logger
@@ -240,6 +241,9 @@ func (c Config) resolve() (Config, error) {
 	c.IP = cmp.Or(c.IP, "127.0.0.1")
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Files == nil {
+		c.Files = disk{}
 	}
 	if c.Wall == nil {
 		c.Wall = time.Now

@@ -20,6 +20,7 @@ const (
 // waits for the disk.
 type keeper struct {
 	path  string // "": nothing is kept
+	files Files
 	count counters
 
 	mu      sync.Mutex
@@ -33,8 +34,8 @@ type keeper struct {
 	buf    []byte
 }
 
-func newKeeper(path string) *keeper {
-	return &keeper{path: path, changed: map[route.Module][]route.Host{}}
+func newKeeper(path string, files Files) *keeper {
+	return &keeper{path: path, files: files, changed: map[route.Module][]route.Host{}}
 }
 
 // note takes a module's new hosts, from any loop; none: it is gone. hosts is
@@ -72,7 +73,7 @@ func (k *keeper) save(now, agreed time.Time) (first bool, err error) {
 	defer k.saving.Unlock()
 	k.routes = k.routes.Apply(0, k.takeChanges())
 	k.buf = encodeRoutes(k.buf[:0], agreed, k.routes)
-	err = writeRoutes(k.path, k.buf)
+	err = k.files.Replace(k.path, k.buf)
 	if cap(k.buf) > 16<<20 {
 		k.buf = nil
 	}

@@ -61,7 +61,7 @@ func TestDamagedRoutesFileIsRefused(t *testing.T) {
 func TestPreviousGenerationIsUsed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "routes")
 	for _, modules := range []int{3, 5} {
-		if err := writeRoutes(path, encodeRoutes(nil, time.Now(), snapshot(modules))); err != nil {
+		if err := (disk{}).Replace(path, encodeRoutes(nil, time.Now(), snapshot(modules))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestPreviousGenerationIsUsed(t *testing.T) {
 		{"both gone", func() { os.Remove(path + ".old") }, 0, false},
 	} {
 		c.harm()
-		_, routes, damage := readRoutes(path)
+		_, routes, damage := readRoutes(disk{}, path)
 		if len(routes) != c.want || (damage != nil) != c.damage {
 			t.Errorf("%s: %d routes, %v", c.name, len(routes), damage)
 		}
@@ -118,7 +118,7 @@ func TestDiskThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "a save succeeds", func() bool { return !s.Stats().Saved.IsZero() })
-		if _, routes, err := readRoutes(filepath.Join(dir, "routes")); err != nil || len(routes) != 1 {
+		if _, routes, err := readRoutes(disk{}, filepath.Join(dir, "routes")); err != nil || len(routes) != 1 {
 			t.Errorf("%d routes, %v", len(routes), err)
 		}
 	})

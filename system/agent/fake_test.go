@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait of these tests; it is no timing of anything.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // eachBackend runs a test on every backend.
 func eachBackend(t *testing.T, f func(t *testing.T, open func(loops int) *reactor.Reactor)) {

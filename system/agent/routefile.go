@@ -101,28 +101,23 @@ func decodeRoute(b []byte) (r route.Route, size int, err error) {
 // readRoutes reads the file, or the one before it when it is missing or
 // damaged; damage is that of the newer file, if any. A file that never was is
 // no error.
-func readRoutes(path string) (agreed time.Time, routes []route.Route, damage error) {
-	agreed, routes, err := readGeneration(path)
+func readRoutes(files Files, path string) (agreed time.Time, routes []route.Route, damage error) {
+	agreed, routes, err := readGeneration(files, path)
 	if err == nil {
 		return agreed, routes, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		damage = err
 	}
-	agreed, routes, err = readGeneration(path + ".old")
+	agreed, routes, err = readGeneration(files, path+".old")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		damage = errors.Join(damage, err)
 	}
 	return agreed, routes, damage
 }
 
-func readGeneration(path string) (agreed time.Time, routes []route.Route, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return agreed, nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, fileBytesMax))
+func readGeneration(files Files, path string) (agreed time.Time, routes []route.Route, err error) {
+	b, err := files.Read(path)
 	if err != nil {
 		return agreed, nil, err
 	}
@@ -133,9 +128,31 @@ func readGeneration(path string) (agreed time.Time, routes []route.Route, err er
 	return agreed, routes, nil
 }
 
-// writeRoutes replaces the file. A crash at any moment leaves the new one or
-// the one before it.
-func writeRoutes(path string, b []byte) error {
+// Files is where the routes file is kept. From any goroutine.
+type Files interface {
+	// Read returns a whole file; the error is an fs.ErrNotExist when there is
+	// none.
+	Read(path string) ([]byte, error)
+	// Replace makes b the whole of a file. The one before it stays as path.old. A
+	// crash at any moment leaves the new one or the one before it.
+	Replace(path string, b []byte) error
+}
+
+// disk is the operating system's.
+type disk struct{}
+
+// Read implements Files.
+func (disk) Read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, fileBytesMax))
+}
+
+// Replace implements Files.
+func (disk) Replace(path string, b []byte) error {
 	fresh := path + ".new"
 	if err := writeSynced(fresh, b); err != nil {
 		_ = os.Remove(fresh)
