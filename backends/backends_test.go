@@ -21,7 +21,7 @@ import (
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
 // patience bounds every wait; what succeeds never takes it.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 var errTest = errors.New("closed by the test")
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lars/backends"
+	"lars/internal/loopback"
 	"lars/reactor"
 	"lars/reactor/driver"
 	"lars/reactor/frame"
@@ -129,7 +130,7 @@ func (p *peer) start() {
 	p.t.Helper()
 	at := p.at
 	if at == "" {
-		at = "127.0.0.1:0"
+		at = loopback.Own().String() + ":0" // where the port stays free while it is stopped
 	}
 	ln, err := net.Listen("tcp", at)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is for what must happen at last; nothing is measured by it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var listening = regexp.MustCompile(`listening on (\S+), backend (\S+), (\d+) loops, store (\S+)`)
 

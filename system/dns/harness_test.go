@@ -31,7 +31,7 @@ import (
 )
 
 // patience is for what must happen at last; nothing is measured by it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // onBackends runs a test body on backends of different kinds: event loops of
 // our own, and goroutines.

@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"lars/internal/loopback"
 	"lars/reactor/frame"
 	"lars/system/wire"
 )
 
 // patience bounds every wait of these tests; it is no timing of anything.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // question is a message that the fake agent got.
 type question struct {
@@ -38,8 +39,9 @@ type fakeAgent struct {
 
 func startAgent(t testing.TB, answer func(question) [][]byte) *fakeAgent {
 	a := &fakeAgent{answer: answer, reports: make(chan question, 1000)}
+	ip := loopback.Own().String() // where the ports stay free while it is stopped
 	for range wire.AgentPorts {
-		a.addrs = append(a.addrs, "127.0.0.1:0")
+		a.addrs = append(a.addrs, ip+":0")
 	}
 	a.start(t)
 	t.Cleanup(a.stop)

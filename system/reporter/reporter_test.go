@@ -25,7 +25,7 @@ import (
 )
 
 // patience is for what must happen at last; nothing is measured by it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // onBackends runs a test body on backends of different kinds, each with a
 // database of its own.

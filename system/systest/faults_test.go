@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -226,10 +227,10 @@ func TestStartFails(t *testing.T) {
 	st := e.sys.Status()
 	for _, processes := range []bool{false, true} {
 		c := up.Config{Backend: "std", Open: backends.Open, Store: e.store, StoreURL: "sqlite:" + filepath.Join(e.folder, "lars.db"), Folder: t.TempDir()}
+		c.IP, c.Ports = listens(t, st)
 		if processes {
 			c.Program = program(t)
 		}
-		c.Ports = portsOf(t, st)
 		var taken *up.TakenError
 		if _, err := up.Start(t.Context(), c); !errors.As(err, &taken) || len(taken.Taken) != 5 {
 			t.Errorf("ports in use: %v", err)
@@ -246,13 +247,16 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-func portsOf(t *testing.T, st up.Status) (p up.Ports) {
+// listens is where a system does.
+func listens(t *testing.T, st up.Status) (ip string, p up.Ports) {
 	t.Helper()
 	ports := map[string]*int{up.DNS: &p.DNS, up.Reporter: &p.Reporter, up.Agent: &p.Agent}
 	for _, v := range st.Services {
-		if _, err := fmt.Sscanf(v.Addrs[0], "127.0.0.1:%d", ports[v.Name]); err != nil {
+		at, err := netip.ParseAddrPort(v.Addrs[0])
+		if err != nil {
 			t.Fatal(err)
 		}
+		ip, *ports[v.Name] = at.Addr().String(), int(at.Port())
 	}
-	return p
+	return ip, p
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lars/backends"
+	"lars/internal/loopback"
 	"lars/system/lars"
 	"lars/system/store"
 	"lars/system/store/sqlite"
@@ -25,7 +26,7 @@ import (
 )
 
 // patience is for what must happen at last; nothing is measured by it.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // TestMain removes the program when all tests are done.
 func TestMain(m *testing.M) {
@@ -135,6 +136,7 @@ func newEnv(t *testing.T, k kind, change func(*up.Config)) *env {
 	path := filepath.Join(e.folder, "lars.db")
 	c := up.Config{
 		Backend: k.backend, Open: backends.Open, Folder: e.folder, StoreURL: "sqlite:" + path, Loops: 2,
+		IP:   loopback.Own().String(), // where its ports stay free while a service is away
 		Args: quick(), Log: slog.New(slog.NewTextHandler(e.words, nil)), Stderr: e.words,
 	}
 	if k.processes {

@@ -19,7 +19,7 @@ func open1(t *testing.T) (*Group, *Loop) {
 
 func closeGroup(t *testing.T, g *Group) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := g.Close(ctx, func() {}); err != nil {
 		t.Error("Close:", err)

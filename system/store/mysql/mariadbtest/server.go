@@ -31,6 +31,7 @@ import (
 
 	driver "github.com/go-sql-driver/mysql"
 
+	"lars/internal/loopback"
 	"lars/system/store/mysql"
 )
 
@@ -45,6 +46,7 @@ const (
 type Server struct {
 	program   string
 	folder    string
+	ip        string // its own, where the port stays free while the server is stopped
 	port      int
 	password  string
 	databases atomic.Int64
@@ -69,7 +71,7 @@ func Start(tb testing.TB) *Server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Server{program: program, folder: folder, password: rand.Text()}
+	s := &Server{program: program, folder: folder, ip: loopback.Own().String(), password: rand.Text()}
 	tb.Cleanup(func() {
 		s.Stop(tb)
 		if err := os.RemoveAll(folder); err != nil {
@@ -118,7 +120,7 @@ func (s *Server) start() error {
 		return errors.New("is running")
 	}
 	if s.port == 0 {
-		port, err := freePort()
+		port, err := s.freePort()
 		if err != nil {
 			return err
 		}
@@ -126,7 +128,7 @@ func (s *Server) start() error {
 	}
 	cmd := exec.Command(s.program, append(s.commonFlags(),
 		"--socket="+filepath.Join(s.folder, "socket"), "--pid-file="+filepath.Join(s.folder, "pid"),
-		"--skip-networking=0", "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", s.port),
+		"--skip-networking=0", "--bind-address="+s.ip, fmt.Sprintf("--port=%d", s.port),
 		"--log-error="+s.logPath(), "--init-file="+s.initPath(),
 		"--skip-name-resolve", "--performance-schema=0", "--skip-slave-start", "--max-connections=200")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the test program
@@ -225,7 +227,7 @@ func (s *Server) NewDatabase(tb testing.TB) mysql.Config {
 		tb.Fatal(err)
 	}
 	return mysql.Config{
-		Addr: fmt.Sprintf("127.0.0.1:%d", s.port), User: user, Database: name, Password: mysql.Secret(s.password),
+		Addr: s.addr(), User: user, Database: name, Password: mysql.Secret(s.password),
 	}
 }
 
@@ -240,7 +242,7 @@ func (s *Server) OpenRaw(tb testing.TB, c mysql.Config) *sql.DB {
 func (s *Server) connector(database string) sqlConnector {
 	c := driver.NewConfig()
 	c.User, c.Passwd, c.Net, c.DBName = user, s.password, "tcp", database
-	c.Addr = fmt.Sprintf("127.0.0.1:%d", s.port)
+	c.Addr = s.addr()
 	c.Logger = &driver.NopLogger{}
 	connector, err := driver.NewConnector(c)
 	if err != nil {
@@ -249,8 +251,10 @@ func (s *Server) connector(database string) sqlConnector {
 	return connector
 }
 
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func (s *Server) addr() string { return fmt.Sprintf("%s:%d", s.ip, s.port) }
+
+func (s *Server) freePort() (int, error) {
+	listener, err := net.Listen("tcp", s.ip+":0")
 	if err != nil {
 		return 0, err
 	}
