@@ -89,13 +89,17 @@ func TestPartly(t *testing.T) {
 		"udp": {Network: "udp"}, "udp deep": {Network: "udp", Depth: 8}, "udp open": {Network: "udp", Rate: 900},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.Addr = tcp; c.udp() {
-				c.Addr = serveUDP(t, thirds)
-			}
-			c.Workload, c.Duration = everyThird{}, 150*time.Millisecond
+			c.Addr = tcp
+			c.Workload, c.Timeout = everyThird{}, time.Minute
 			var all Counts // with what a late generator sends while draining
 			c.OnInterval = func(v *Interval) { all.Add(&v.Counts) }
-			r := runLoad(t, c)
+			r := inTime(t, func(k time.Duration) Config {
+				c.Duration, all = k*150*time.Millisecond, Counts{}
+				if c.udp() { // which counts the requests of a run
+					c.Addr = serveUDP(t, thirds)
+				}
+				return c
+			}, func(r *Result) bool { return r.Completed > 2 })
 			if r.Wrong+r.Lost+r.Duplicated+r.Reordered+r.TimedOut != 0 || r.OneWay == 0 || r.OneWay > r.Completed/2+1 {
 				t.Errorf("%+v", r.Counts)
 			}

@@ -31,14 +31,19 @@ func TestDuet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := witness{Echo{}, new(sync.Mutex), map[[2]uint64]int{}}
 			var sums [2]Counts
-			c.Addr, c.Rival, c.PIDs, c.Workload = a.addr, b.addr, []int{a.pid, b.pid}, w
+			c.Addr, c.Rival, c.PIDs = a.addr, b.addr, []int{a.pid, b.pid}
 			c.Warmup, c.Duration, c.Every = 50*time.Millisecond, 300*time.Millisecond, 50*time.Millisecond
 			c.OnInterval = func(v *Interval) {
 				for i := range v.Arms {
 					sums[i].Add(&v.Arms[i].Counts)
 				}
 			}
-			r := runLoad(t, c)
+			d := c.Duration
+			r := inTime(t, func(k time.Duration) Config {
+				sums, w.made, c.Duration = [2]Counts{}, map[[2]uint64]int{}, k*d
+				c.Workload = w
+				return c
+			}, func(r *Result) bool { return min(r.Arms[0].Completed, r.Arms[1].Completed) > 0 })
 			if len(r.Arms) != 2 || len(r.Server) != 2 {
 				t.Fatalf("%d arms, %d servers", len(r.Arms), len(r.Server))
 			}

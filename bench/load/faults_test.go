@@ -151,11 +151,10 @@ func TestFaultsTCP(t *testing.T) {
 	for name, answer := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := runLoad(t, Config{
-				Addr: serveTCP(t, answer), Depth: 4,
-				Duration: 150 * time.Millisecond, Timeout: 600 * time.Millisecond,
-			})
 			w := want[name]
+			r := inTime(t, func(k time.Duration) Config {
+				return Config{Addr: serveTCP(t, answer), Depth: 4, Duration: k * 150 * time.Millisecond, Timeout: k * 600 * time.Millisecond}
+			}, w.check)
 			if !w.check(r) {
 				t.Errorf("counts %+v, cut %v", r.Counts, r.Cut)
 			}
@@ -183,10 +182,9 @@ func TestFaultsUDP(t *testing.T) {
 	for name, answer := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := runLoad(t, Config{
-				Network: "udp", Addr: serveUDP(t, answer), Depth: 4,
-				Duration: 150 * time.Millisecond, Timeout: 600 * time.Millisecond,
-			})
+			r := inTime(t, func(k time.Duration) Config {
+				return Config{Network: "udp", Addr: serveUDP(t, answer), Depth: 4, Duration: k * 150 * time.Millisecond, Timeout: k * 600 * time.Millisecond}
+			}, want[name])
 			if !want[name](r) {
 				t.Errorf("counts %+v", r.Counts)
 			}
@@ -200,21 +198,23 @@ func TestFaultsUDP(t *testing.T) {
 // TestLateUDP: a reply after its timeout is late and not lost, and the request
 // is censored at the timeout in the histograms.
 func TestLateUDP(t *testing.T) {
-	held := make(chan []byte, 1)
-	addr := serveUDP(t, func(n int, r []byte) [][]byte {
-		if n == 20 {
-			held <- r
-			return nil
-		}
-		// The timeout has passed when the depth of 1 brings another request.
-		select {
-		case late := <-held:
-			return [][]byte{late, r}
-		default:
-			return [][]byte{r}
-		}
-	})
-	r := runLoad(t, Config{Network: "udp", Addr: addr, Duration: 1200 * time.Millisecond, Timeout: 500 * time.Millisecond})
+	r := inTime(t, func(k time.Duration) Config {
+		held := make(chan []byte, 1)
+		addr := serveUDP(t, func(n int, r []byte) [][]byte {
+			if n == 20 {
+				held <- r
+				return nil
+			}
+			// The timeout has passed when the depth of 1 brings another request.
+			select {
+			case late := <-held:
+				return [][]byte{late, r}
+			default:
+				return [][]byte{r}
+			}
+		})
+		return Config{Network: "udp", Addr: addr, Duration: k * 1200 * time.Millisecond, Timeout: k * 500 * time.Millisecond}
+	}, func(r *Result) bool { return r.Late == 1 && r.TimedOut == 1 })
 	if r.Late != 1 || r.TimedOut != 1 || r.Lost != 0 || r.Duplicated != 0 {
 		t.Errorf("counts %+v", r.Counts)
 	}
@@ -343,7 +343,9 @@ func TestPush(t *testing.T) {
 		push[0] = EchoID + 1
 		return [][]byte{push, r, push}
 	})
-	r := runLoad(t, Config{Addr: addr, Depth: 3, Workload: pushed{}, Duration: 100 * time.Millisecond})
+	r := inTime(t, func(k time.Duration) Config {
+		return Config{Addr: addr, Depth: 3, Workload: pushed{}, Duration: k * 100 * time.Millisecond}
+	}, func(r *Result) bool { return r.Completed > 0 })
 	if r.Pushed < r.Completed || r.Completed == 0 || r.Errors()+r.Lost != 0 {
 		t.Errorf("counts %+v", r.Counts)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,20 +34,29 @@ func slower(r *hist.Recorder) (n int64) {
 	return n
 }
 
-// stallServer runs c and stops the server for the second measured interval.
+// stallServer runs c and stops the server after the first measured interval. A
+// run in which the machine stopped the generator as well, as its audit tells,
+// shows two stalls: it is made again.
 func stallServer(t *testing.T, c Config) *Result {
 	s := startFloor(t, nil)
 	c.Addr, c.Every, c.Duration = s.addr, stallFor, 6*stallFor
-	measured := 0
-	c.OnInterval = func(v *Interval) {
-		signal := map[int]syscall.Signal{1: syscall.SIGSTOP, 2: syscall.SIGCONT}
-		if measured++; signal[measured] != 0 {
-			if err := syscall.Kill(s.pid, signal[measured]); err != nil {
-				t.Error(err)
-			}
+	const triesMax = 20
+	for range triesMax {
+		var once sync.Once
+		c.OnInterval = func(v *Interval) {
+			once.Do(func() {
+				if err := syscall.Kill(s.pid, syscall.SIGSTOP); err != nil {
+					t.Error(err)
+				}
+				time.AfterFunc(stallFor, func() { _ = syscall.Kill(s.pid, syscall.SIGCONT) })
+			})
+		}
+		if r := runLoad(t, c); r.Audit.StallMax < stallFound/2 {
+			return r
 		}
 	}
-	return runLoad(t, c)
+	t.Skipf("in none of %d runs did this machine leave the generator alone for %v", triesMax, c.Duration)
+	return nil
 }
 
 // TestServerStall is the test for coordinated omission: with one request in
@@ -111,7 +121,7 @@ func TestMain(m *testing.M) {
 func childGenerator(addr string) error {
 	ready := false
 	r, err := Run(context.Background(), Config{
-		Addr: netip.MustParseAddrPort(addr), Conns: 4, Rate: 2000, Every: stallFor, Duration: 6 * stallFor,
+		Addr: netip.MustParseAddrPort(addr), Conns: 4, Rate: 2000, Every: stallFor, Duration: 10 * stallFor,
 		OnInterval: func(*Interval) {
 			if !ready {
 				fmt.Println("ready")

@@ -46,7 +46,9 @@ const wrongMax = 10
 
 // startLoad starts callers of the modules, one for each.
 func startLoad(t *testing.T, e *env, modules []store.Module) *load {
-	c, err := lars.New(lars.Config{Addrs: e.sys.Addrs(up.Agent)})
+	// It asks again soon: what a killed agent had in its socket is lost.
+	const again = 200 * time.Millisecond
+	c, err := lars.New(lars.Config{Addrs: e.sys.Addrs(up.Agent), Timeout: again, Tries: int(2 * answerWithin / again)})
 	if err != nil {
 		t.Fatal(err)
 	}
