@@ -215,9 +215,10 @@ func (r *run) addAudit(i int, g *group) {
 func (r *run) addInterval(i int, g *group) {
 	v := r.interval
 	if v.End == 0 {
-		v.Start = time.Duration(g.start)
+		v.Phase, v.Start = g.phase, time.Duration(g.start)
 	}
-	v.Phase, v.Start, v.End = g.phase, min(v.Start, time.Duration(g.start)), max(v.End, time.Duration(g.end))
+	// A worker whose connections have all ended is in a later one.
+	v.Phase, v.Start, v.End = min(v.Phase, g.phase), min(v.Start, time.Duration(g.start)), max(v.End, time.Duration(g.end))
 	if i == 0 {
 		v.GeneratorCPU += g.usage.process
 		v.Server = addCPU(v.Server, g.usage.others)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,6 +273,40 @@ func TestScheduleIsKept(t *testing.T) {
 	r := runLoad(t, c)
 	if int64(arrivals) != all || r.Response.Count() != measured {
 		t.Errorf("%d arrivals, %d measured; the schedule has %d and %d", arrivals, r.Response.Count(), all, measured)
+	}
+}
+
+// TestHeldUp: a worker that had no processor for a while ends the intervals that
+// it has missed one by one, each in its phase.
+func TestHeldUp(t *testing.T) {
+	const ms = time.Millisecond
+	c := Config{Warmup: 80 * ms, Duration: time.Hour, Every: 40 * ms}.withDefaults()
+	w, err := newWorker(&c, 0, new(atomic.Bool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.poll.close()
+	phases := make(chan map[Phase]int, 1) // the last interval that ended in it
+	go func() {
+		last := map[Phase]int{}
+		for last[Measured] < 5 {
+			g := <-w.exchange.Full()
+			last[g.phase] = g.index
+			g.reset()
+			w.exchange.Return(g)
+		}
+		phases <- last
+	}()
+	w.started = time.Now()
+	w.begin(0)
+	w.started = w.started.Add(-250 * ms)
+	for w.index < 6 {
+		w.clock()
+	}
+	w.close(w.now(), Measured)
+	w.exchange.MustSwap()
+	if last := <-phases; last[Warmup] != 1 {
+		t.Errorf("intervals of 40 ms, the first 80 ms are warm-up: they ended with %v", last)
 	}
 }
 

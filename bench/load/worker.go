@@ -330,13 +330,15 @@ func (w *worker) clock() int64 {
 }
 
 // interval ends an interval, and with it perhaps the phase. A slow reader can
-// make intervals longer, but never joins two phases.
+// make intervals longer, but never joins two phases. A phase ends at its own
+// boundary, also in a worker that was held up beyond it: so the intervals of all
+// workers have the same numbers.
 func (w *worker) interval(now int64) {
 	next := w.phase
 	switch {
-	case w.phase == Warmup && now >= w.warmEnd:
+	case w.phase == Warmup && w.boundary >= w.warmEnd:
 		next, w.measureFrom = Measured, w.warmEnd
-	case w.phase == Measured && now >= w.end:
+	case w.phase == Measured && w.boundary >= w.end:
 		next = Draining
 	}
 	w.close(now, next)
