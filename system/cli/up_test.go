@@ -69,7 +69,7 @@ func TestUp(t *testing.T) {
 			t.Errorf("store %q", line.Store)
 		}
 		agent := strings.Fields(line.Next[0])
-		if out, msg, code := runCommand(t, GetHost, agent[2:]...); code != 0 || !strings.HasPrefix(out, "host is ") {
+		if out, msg, code := until(t, 0, GetHost, agent[2:]...); code != 0 || !strings.HasPrefix(out, "host is ") {
 			t.Errorf("%s: %q %q", line.Next[0], out, msg)
 		}
 		if start == 0 {

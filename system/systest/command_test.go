@@ -91,9 +91,20 @@ func TestUp(t *testing.T) {
 			if args[1] == "qps" {
 				args = append(args, "--duration", "100ms")
 			}
-			if out, err := runIn(t, folder, args[1:]...); err != nil {
-				t.Errorf("%s: %v\n%s", text, err, out)
+			if args[1] == "route" {
+				if out, err := runIn(t, folder, args[1:]...); err != nil {
+					t.Errorf("%s: %v\n%s", text, err, out)
+				}
+				continue
 			}
+			// The agent may not have asked dns yet, and an answer may be late.
+			within(t, text, func(context.Context) error {
+				out, err := runIn(t, folder, args[1:]...)
+				if err != nil {
+					err = fmt.Errorf("%w\n%s", err, out)
+				}
+				return err
+			})
 		}
 		if err := c.cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
