@@ -12,8 +12,7 @@ type Books struct {
 	// Due of those must be in the database: all of them after an orderly end, and
 	// what is old enough when it was killed.
 	Due int64
-	// Latest and Minutes are what the database has of it, in the table of the
-	// latest figures.
+	// Latest is what the database has of it, in the table of the latest figures.
 	Latest int64
 }
 

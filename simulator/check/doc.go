@@ -10,8 +10,8 @@
 //	picks.Left(now, module, host)
 //	picks.Picked(now, module, host, wellSince)
 //
-// Each watcher is about one promise: safety while faults run (Answers, Picks, Known,
-// Versions, Quota, Gauge), bookkeeping (Calls), and liveness after the last
+// Each watcher is about one promise: safety while faults run (Answers, Picks,
+// Known, Routes, Quota, Gauge), bookkeeping (Books), and liveness after the last
 // fault (Routes, Share, Errors). The package is pure: no clock, no network; now
 // comes in, and what is wrong goes to the Log.
 package check

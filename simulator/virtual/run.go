@@ -61,7 +61,7 @@ type Tamper struct {
 	Route func(agent int, m store.Module, hosts []store.Host) []store.Host
 	// DNSStore and ReporterStore stand between a service and its store.
 	DNSStore, ReporterStore func(store.Store) store.Store
-	// Edit stands between the editor and the store.
+	// EditorStore stands between the editor and the store.
 	EditorStore func(store.Store) store.Store
 }
 
