@@ -166,6 +166,16 @@ var bans = []struct {
 		"watchers are pure: now comes in, violations go to a log",
 	},
 	{
+		"simulator/outcome",
+		[]string{"net", "os", "math/rand", "lars/reactor", "lars/backends", "lars/system", "lars/simulator/virtual", "lars/simulator/live"},
+		"sums are pure, and the same for live runs and virtual ones",
+	},
+	{
+		"simulator/live",
+		[]string{"lars/backends", "lars/simulator/virtual", "lars/simulator/cli"},
+		"a live run is given its backend, and never simulates one",
+	},
+	{
 		"simulator/virtual",
 		[]string{"net", "os", "math/rand", "lars/backends/epoll", "lars/backends/std", "lars/backends/netpoll", "lars/backends/evio"},
 		"virtual time knows no clock, no socket and no chance but the seed's",

@@ -68,6 +68,13 @@ func (r *Result) id(run *record.Run) string {
 	return fmt.Sprintf("%s-%s-%s-%x", r.Started.UTC().Format("20060102T150405Z"), commit, run.Scenario.Name, sum[:3])
 }
 
+// Here is what a result says of the program and the machine that made it: the
+// two parts of run.json, and the content of machine.json.
+func Here() (record.Tool, record.Machine, any) {
+	around := readCircumstances()
+	return tool(), around.summary(), around
+}
+
 func tool() record.Tool {
 	b := cli.ReadBuild()
 	return record.Tool{Version: b.Version, Commit: b.Commit, Dirty: b.Dirty, Go: b.Go}

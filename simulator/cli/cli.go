@@ -1,7 +1,7 @@
 // Package cli has the commands "lars sim ...": it reads plans, runs them in
-// virtual time, and prints what the checkers found, with the one command that
-// shows it again; and it prints how balancing policies compare. What a run does
-// is package virtual's, and study's.
+// virtual time or over real sockets, and prints what the checkers found, with
+// the one command that shows it again; and it prints how balancing policies
+// compare. What a run does is package virtual's, live's, and study's.
 package cli
 
 import (
@@ -19,11 +19,12 @@ import (
 
 // Sim is the command "lars sim". original is its form with two numbers, as the
 // original's simulator has it.
-func Sim(original cli.Func) cli.Func {
+func Sim(original cli.Func, b Backends) cli.Func {
 	table := cli.Table{
 		Name:    "lars sim",
 		Summary: "The system under faults. 'lars sim MODID CMDID [ERRRATE] [QUERIES]' is the original's simulator, against a running agent.",
 		Commands: []cli.Command{
+			{Name: "live", Summary: "run the whole system under a plan of faults over real sockets, on a backend", Run: b.live},
 			{Name: "virtual", Summary: "run the whole system under a plan of faults in virtual time, the same each time", Run: runVirtual},
 			{Name: "soak", Summary: "run one random plan after the other until something fails", Run: soak},
 			{Name: "study", Summary: "hold the balancing policies against each other: a table, a page, pictures", Run: runStudy},
@@ -31,8 +32,8 @@ func Sim(original cli.Func) cli.Func {
 			{Name: "schema", Summary: "print the JSON schema of plans", Run: schema},
 		},
 		Examples: []string{
-			"lars sim virtual --plan slow-host", "lars sim virtual --plan chaos --seed 7 --for 10m", "lars sim virtual --plan my.yaml --json",
-			"lars sim soak --for 1h", "lars sim plans crash > my.yaml", "lars sim study --only S2,S9", "lars sim 1 1 2 100",
+			"lars sim live --backend epoll --plan slow-host", "lars sim virtual --plan slow-host", "lars sim virtual --plan chaos --seed 7 --for 10m",
+			"lars sim virtual --plan my.yaml --json", "lars sim soak --for 1h", "lars sim plans crash > my.yaml", "lars sim study --only S2,S9", "lars sim 1 1 2 100",
 		},
 	}
 	return func(ctx context.Context, stdout, stderr io.Writer, args []string) error {

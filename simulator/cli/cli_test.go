@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"lars/backends"
 	"lars/internal/cli"
 )
 
@@ -20,7 +21,7 @@ func run(t *testing.T, args ...string) (stdout, message string, code int) {
 		_, err := io.WriteString(stdout, "original "+strings.Join(args, " "))
 		return err
 	}
-	err := Sim(original)(t.Context(), &out, &msg, args)
+	err := Sim(original, Backends{Open: backends.Open, Names: backends.Names()})(t.Context(), &out, &msg, args)
 	cli.Print(&msg, err)
 	return out.String(), msg.String(), cli.Code(err)
 }

@@ -19,6 +19,8 @@ type Plan struct {
 	About    string        `yaml:"about" len:"0..500" doc:"what it shows"`
 	Workload workload.Spec `yaml:"workload" doc:"the world without faults"`
 	Faults   []Fault       `yaml:"faults" len:"0..1000" doc:"what goes wrong"`
+
+	lines *strictyaml.Lines // nil: it was drawn, or made by a program
 }
 
 // Fault is one thing that goes wrong: at a time, for some time, to somebody.
@@ -78,8 +80,19 @@ func Schema() []byte {
 	return strictyaml.Schema("https://lars/simulator/plan.schema.json", "A plan of faults for lars sim", Plan{Workload: workload.Default()})
 }
 
+// Errorf is an error about a place in the plan ("faults[2].target"), with file
+// and line where it has them: for who runs a plan and cannot do all that one may
+// ask for.
+func (p *Plan) Errorf(path, format string, args ...any) error {
+	if p.lines == nil {
+		return fmt.Errorf("plan %s: %s: %s", p.Name, path, fmt.Sprintf(format, args...))
+	}
+	return p.lines.Errorf(path, format, args...)
+}
+
 // check is what needs more than one key. All problems are told.
 func (p *Plan) check(lines *strictyaml.Lines) error {
+	p.lines = lines
 	var errs []error
 	fail := func(path, format string, args ...any) { errs = append(errs, lines.Errorf(path, format, args...)) }
 	for i := range p.Faults {

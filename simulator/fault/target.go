@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"lars/simulator/workload"
 )
 
 // The kinds of targets. There is one dns, one reporter and one database; each
@@ -62,4 +64,26 @@ func (t Target) String() string {
 // overlaps reports whether two targets may have one in common.
 func (t Target) overlaps(u Target) bool {
 	return t.Kind == u.Kind && (t.N == u.N || t.N == 0 || u.N == 0 || t.Share || u.Share)
+}
+
+// Choose reports for each of n whether the target means it; a share of them is
+// drawn.
+func (t Target) Choose(n int, r *workload.Random) []bool {
+	is := make([]bool, n)
+	switch {
+	case t.Share:
+		for left := max(1, n*t.N/100); left > 0; {
+			if i := r.Intn(n); !is[i] {
+				is[i] = true
+				left--
+			}
+		}
+	case t.N > 0:
+		is[t.N-1] = true
+	default:
+		for i := range is {
+			is[i] = true
+		}
+	}
+	return is
 }

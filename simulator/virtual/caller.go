@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lars/reactor"
+	"lars/simulator/outcome"
 	"lars/simulator/workload"
 	"lars/system/store"
 	"lars/system/wire"
@@ -34,6 +35,7 @@ type call struct {
 	began  time.Duration
 	tries  int
 	next   func() // of a closed loop, when it is over
+	host   store.Host
 }
 
 func newCaller(r *run, i int, a *agentProcess) *caller {
@@ -136,6 +138,9 @@ func (c *caller) answered(q *call, is bool) {
 // over ends a call.
 func (c *caller) over(q *call, count *int, how string) {
 	*count++
+	if f := c.r.cfg.Observe; f != nil {
+		f(outcome.Call{At: q.began, Took: c.r.w.Now() - q.began, Module: int(q.module.ModID) - 1, Host: c.r.numberOfHost(q.host), Result: how})
+	}
 	if q.began >= c.r.calm {
 		c.r.errors.Call(how)
 	}
@@ -174,6 +179,7 @@ func (c *caller) onHost(req *reactor.Request) {
 func (c *caller) picked(q *call, h store.Host) {
 	now := c.r.w.Now()
 	c.r.known.Known(now, c.agent.name, q.module)
+	q.host = h
 	c.r.picks.Picked(now, q.module, h, c.r.faults.routesSince(c.agent, now))
 	c.r.quota.Picked(now, c.agent.name, q.module, h)
 	if q.began >= c.r.calm {

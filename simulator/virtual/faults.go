@@ -35,7 +35,7 @@ type active struct {
 }
 
 func newFaults(r *run) *faults {
-	f := &faults{r: r, random: workload.NewRandom(r.seed, "faults")}
+	f := &faults{r: r, random: workload.NewRandom(r.seed, fault.VictimsName)}
 	f.base = r.w.Link(r.dns.host, r.reporter.host)
 	for i := range r.plan.Faults {
 		a := &active{Fault: r.plan.Faults[i]}
@@ -48,27 +48,6 @@ func newFaults(r *run) *faults {
 
 func (f *faults) count() int { return len(f.list) }
 
-// chosen reports for each of n whether a target means it.
-func (f *faults) chosen(t fault.Target, n int) []bool {
-	is := make([]bool, n)
-	switch {
-	case t.Share:
-		for left := max(1, n*t.N/100); left > 0; {
-			if i := f.random.Intn(n); !is[i] {
-				is[i] = true
-				left--
-			}
-		}
-	case t.N > 0:
-		is[t.N-1] = true
-	default:
-		for i := range is {
-			is[i] = true
-		}
-	}
-	return is
-}
-
 // resolve finds whom a fault is about.
 func (f *faults) resolve(a *active) {
 	r, spec := f.r, &f.r.plan.Workload
@@ -78,25 +57,25 @@ func (f *faults) resolve(a *active) {
 	case fault.Reporter:
 		a.procs = []*process{r.reporter}
 	case fault.Agent:
-		for i, is := range f.chosen(a.Target, len(r.agents)) {
+		for i, is := range a.Target.Choose(len(r.agents), f.random) {
 			if is {
 				a.procs = append(a.procs, r.agents[i].process)
 			}
 		}
 	case fault.Module:
-		for i, is := range f.chosen(a.Target, len(r.modules)) {
+		for i, is := range a.Target.Choose(len(r.modules), f.random) {
 			if is {
 				a.mods = append(a.mods, r.modules[i])
 			}
 		}
 	case fault.Host:
-		for i, is := range f.chosen(a.Target, len(r.modules)*spec.Modules.Hosts) {
+		for i, is := range a.Target.Choose(len(r.modules)*spec.Modules.Hosts, f.random) {
 			if is {
 				a.hosts = append(a.hosts, r.modules[i/spec.Modules.Hosts].pool[i%spec.Modules.Hosts])
 			}
 		}
 	case fault.Zone:
-		zones := f.chosen(a.Target, spec.Hosts.Zones)
+		zones := a.Target.Choose(spec.Hosts.Zones, f.random)
 		for _, m := range r.modules {
 			for _, h := range m.pool {
 				if zones[h.zone] {
@@ -175,7 +154,7 @@ func each[T any](all []T, f func(T)) {
 func (f *faults) apply() {
 	for _, m := range f.r.modules {
 		for _, h := range m.pool {
-			h.model.Down, h.model.Hung, h.model.Slow, h.model.Errors, h.model.RefuseAll = h.out, false, 0, 0, 0
+			fault.Relieve(h.model, h.out)
 		}
 	}
 	delay := time.Duration(0)
@@ -184,7 +163,7 @@ func (f *faults) apply() {
 			continue
 		}
 		for _, h := range a.hosts {
-			a.afflict(h.model)
+			a.Afflict(h.model, a.down)
 		}
 		if a.Kind == fault.Slow && a.Target.Kind == fault.Database {
 			delay += a.Delay
@@ -193,23 +172,6 @@ func (f *faults) apply() {
 	f.r.dns.host.SetWorkDelay(delay)
 	f.r.reporter.host.SetWorkDelay(delay)
 	f.links()
-}
-
-// afflict adds what a fault does to a host.
-func (a *active) afflict(h *workload.Host) {
-	switch a.Kind {
-	case fault.Crash:
-		h.Down = true
-	case fault.Flap:
-		h.Down = h.Down || a.down
-	case fault.Hang:
-		h.Hung = true
-	case fault.Refuse:
-		h.RefuseAll = a.Calls
-	case fault.Slow, fault.Errors, fault.Brownout:
-		h.Slow = max(h.Slow, 1) * max(a.Factor, 1)
-		h.Errors = 1 - float64((1-h.Errors)*(1-a.Rate))
-	}
 }
 
 // links sets those between all machines of the system.

@@ -83,6 +83,14 @@ func (r *run) host(h store.Host) *hostState {
 	return r.modules[i].pool[k]
 }
 
+// numberOfHost is the place of a host in its module's pool; -1 of none.
+func (r *run) numberOfHost(h store.Host) int {
+	if r.host(h) == nil {
+		return -1
+	}
+	return int(h.IP-0x0B000001) & (1<<11 - 1)
+}
+
 // noteRoute tells the checkers what the database's route of a module has
 // become.
 func (r *run) noteRoute(now time.Duration, m *module) {

@@ -12,6 +12,7 @@ import (
 	"lars/backends/sim"
 	"lars/simulator/check"
 	"lars/simulator/fault"
+	"lars/simulator/outcome"
 	"lars/simulator/workload"
 	"lars/system/store"
 	"lars/system/store/memory"
@@ -49,6 +50,8 @@ type Config struct {
 	// For is how long it lasts, at least: as long as the plan needs, and what
 	// comes after.
 	For time.Duration
+	// Observe, when not nil, is told of every call as it ends.
+	Observe func(outcome.Call)
 	// Tamper breaks the system on purpose, to test the checks.
 	Tamper Tamper
 }

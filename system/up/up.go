@@ -11,7 +11,8 @@
 // again while the others go on (Kill, Stop, Revive); a process that ends by
 // itself is started again on the same ports.
 //
-// What it will not do: run several agents, or look after a database server.
+// What it will not do: run several agents (several Systems can, each with Only
+// an agent), or look after a database server.
 package up
 
 import (
@@ -60,6 +61,10 @@ type Config struct {
 
 	// Folder, which must exist, is where the agent keeps its routes.
 	Folder string
+
+	// Only are the services to start; none means all. What one of them needs of
+	// the others' addresses then stands in Args.
+	Only []string
 
 	IP    string // to listen on; "" means 127.0.0.1
 	Ports Ports  // what is zero of them is picked
@@ -153,13 +158,21 @@ func start(ctx context.Context, cfg Config, ports Ports) (*System, error) {
 	if s.prepared, err = prepare(ctx, cfg.Store, cfg.NoSamples); err != nil {
 		return nil, err
 	}
-	for _, name := range Services() {
+	for _, name := range cfg.started() {
 		if err := s.revive(ctx, name); err != nil {
 			s.killAll()
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// started lists what Start starts, in order.
+func (c *Config) started() []string {
+	if len(c.Only) == 0 {
+		return Services()
+	}
+	return c.Only
 }
 
 func (s *System) killAll() {

@@ -1,0 +1,180 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"lars/backends"
+	"lars/bench/record"
+	"lars/bench/report"
+	"lars/simulator/fault"
+	"lars/simulator/workload"
+)
+
+func decode(t *testing.T, text string) *fault.Plan {
+	t.Helper()
+	p, err := fault.Decode("plan.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// crash is over in four seconds. Hosts never fail by themselves, and nobody
+// loses patience on a busy machine.
+const crash = `
+name: crash
+workload:
+  callers: {count: 2, arrivals: constant, rate: 40, timeout: 5s, patience: 20s}
+  modules: {count: 1, hosts: 4}
+  hosts: {mean: 1ms, service: constant, errors: 0, errors_at_capacity: 0, wait_max: 20s}
+faults:
+  - {fault: crash, target: host 2, at: 2500ms, for: 1s}
+  - {fault: edits, target: module 1, at: 2500ms, for: 1s, every: 200ms}
+  - {fault: crash, target: dns, at: 3s, for: 300ms}
+  - {fault: crash, target: reporter, at: 3s, for: 300ms}
+  - {fault: slow, target: database, at: 3s, for: 200ms, delay: 50ms}
+`
+
+// dueCalls counts the calls that a plan makes, from its workload alone.
+func dueCalls(p *fault.Plan, seed uint64, end time.Duration) (n int) {
+	c := &p.Workload.Callers
+	for i := range c.Count {
+		r := workload.NewRandom(seed, fmt.Sprint("caller-", i+1))
+		for at := c.Next(warmUp, end, r); at < end; at = c.Next(at, end, r) {
+			n++
+		}
+	}
+	return n
+}
+
+// On every backend all promises hold, every call that is due is made and ends,
+// and all that were reported are in the database.
+func TestBackends(t *testing.T) {
+	for i, name := range backends.Names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := decode(t, crash)
+			network := []string{"tcp", "udp"}[i%2]
+			c := Config{Plan: p, Seed: 7, Backend: name, Open: backends.Open, Network: network, Recovery: time.Second}
+			r, err := Run(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range r.Violations {
+				t.Error(v)
+			}
+			calls, wrong := 0, 0
+			for i := range r.Outcome.Phases {
+				calls, wrong = calls+r.Outcome.Phases[i].Calls, wrong+r.Outcome.Phases[i].Errors
+			}
+			if want := dueCalls(p, 7, r.Length); calls != want || want < 150 {
+				t.Errorf("%d calls, %d were due", calls, want)
+			}
+			if b := r.Books; b.Sent != int64(calls) || b.Counted > b.Sent || b.Minutes != b.Counted || b.Latest != b.Counted || b.Killed {
+				t.Errorf("%d calls: %+v", calls, b)
+			}
+			// No agent knows beforehand that the host is down.
+			if a := r.Outcome.Afflicted[0]; len(r.Outcome.Afflicted) != 1 || a.Bad == 0 || a.Fair != 0.25 || wrong == 0 {
+				t.Errorf("%d went wrong: %+v", wrong, a)
+			}
+			if r.Edits == 0 {
+				t.Error("no edits")
+			}
+			write(t, r, network)
+		})
+	}
+}
+
+// write makes the files of a result, reads them back and verifies them.
+func write(t *testing.T, r *Result, network string) {
+	t.Helper()
+	b, err := Record([]*Result{r}, Labels{Command: []string{"lars", "sim", "live"}, File: "plan.yaml", Text: crash})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "result")
+	if err := record.Write(dir, b, report.Derive); err != nil {
+		t.Fatal(err)
+	}
+	if err := record.Verify(dir, report.Derive); err != nil {
+		t.Error(err)
+	}
+	f, err := record.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := f.Run
+	if run.Status != "valid" || len(run.Faults) != 5 || run.Scenario.Network != network || run.Scenario.Text != crash || run.Arm(r.Backend+".get_host") == nil {
+		t.Errorf("%+v", run)
+	}
+	served := int64(0)
+	for _, in := range f.Logs[r.Backend] {
+		for _, b := range in.Response {
+			served += b.Count
+		}
+	}
+	if want := run.Arm(r.Backend).Correctness.Acked; served != want {
+		t.Errorf("the log has %d calls, %d were served", served, want)
+	}
+}
+
+// A run that is stopped ends soon and leaves nothing.
+func TestStopped(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := Config{Plan: decode(t, crash), Backend: "std", Open: backends.Open, Recovery: time.Hour, OnProgress: func(Progress) { cancel() }}
+	if _, err := Run(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	for end := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(end) {
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+// What cannot be done live is refused with its place before anything starts.
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		text, want string
+		processes  bool
+	}{
+		{"faults:\n- {fault: clock, target: dns, at: 1s, for: 1s, by: 1h}", "plan.yaml:2: faults[0].fault: clock cannot be done live, only by 'lars sim virtual'; allowed: crash, hang,", false},
+		{"faults:\n- {fault: network, target: dns, at: 1s, for: 1s, loss: 0.1}", "network cannot be done live", true},
+		{"faults:\n- {fault: partition, target: agents, at: 1s, for: 1s}", "partition cannot be done live", true},
+		{"faults:\n- {fault: rollback, target: database, at: 1s, for: 1s}", "rollback cannot be done live", false},
+		{"faults:\n- {fault: hang, target: agent 1, at: 1s, for: 1s}", "plan.yaml:2: faults[0].fault: hang of agent 1 needs --processes; allowed without: crash", false},
+		{"faults:\n- {fault: hang, target: agent 1, at: 1s, for: 1s}", "", true},
+		{"faults:\n- {fault: crash, target: database, at: 1s, for: 1s}", "", false},
+		{"faults:\n- {fault: crash, target: database, at: 1s, for: 1s}", "plan.yaml:2: faults[0].target: database cannot be disturbed with --processes", true},
+		{"workload:\n  callers: {count: 51}", "plan.yaml:2: workload.callers.count: 51 is too many to run live; allowed: 1 to 50", false},
+		{"workload:\n  modules: {count: 100, hosts: 11}", "plan.yaml:2: workload.modules: 1100 hosts", false},
+		{"workload:\n  callers: {rate: 10000}", "plan.yaml:2: workload.callers.rate: 30000 calls a second", false},
+		{"workload:\n  callers: {arrivals: closed, clients: 10000}", "workload.callers.clients: 30000 clients", false},
+	} {
+		err := Check(decode(t, c.text), c.processes)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s, processes %v: %v; want %q", c.text, c.processes, err, c.want)
+		}
+		if c.processes || c.want == "" {
+			continue
+		}
+		if _, err := Run(t.Context(), Config{Plan: decode(t, c.text)}); err == nil {
+			t.Errorf("%s: it ran", c.text)
+		}
+	}
+}
