@@ -78,8 +78,10 @@ gate: build ## is this a regression? make gate BASE=main; GATE_FLAGS takes any f
 selftest: build ## learn the noise of this machine: make selftest SELFTEST_FLAGS="--for 12m"
 	@$(LARS) bench selftest $(SELFTEST_FLAGS)
 
-sim: build ## the whole system in virtual time under a plan of faults: make sim PLAN=slow-host SEED=7
-	@$(LARS) sim virtual $(if $(PLAN),--plan $(PLAN)) $(if $(SEED),--seed $(SEED)) $(if $(FOR),--for $(FOR))
+# With BACKEND given, over real sockets.
+sim: build ## the system under a plan of faults: make sim PLAN=slow-host SEED=7 in virtual time; BACKEND=epoll live
+	@$(LARS) sim $(if $(filter file,$(origin BACKEND)),virtual $(if $(FOR),--for $(FOR)),live --backend $(BACKEND) $(if $(OUT),--out $(OUT))) \
+		$(if $(PLAN),--plan $(PLAN)) $(if $(SEED),--seed $(SEED)) $(SIM_FLAGS)
 
 soak: build ## the same under random plans, seed after seed: make soak FOR=1h
 	@$(LARS) sim soak $(if $(FOR),--for $(FOR))
