@@ -66,7 +66,7 @@ func TestVirtualFails(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"virtual --plan nope", `no plan "nope"; shipped are brownout,`},
+		{"virtual --plan nope", `no plan "nope"; shipped are alone,`},
 		{"virtual --plan no/such.yaml", "no such file"},
 		{"virtual --plan crash --for 10s", "--for 10s is too short: the plan crash and the checks after it need"},
 		{"virtual --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99; allowed: 1 to 20"},

@@ -58,7 +58,11 @@ func dueCalls(p *fault.Plan, seed uint64, end time.Duration) (n int) {
 // On every backend all promises hold, every call that is due is made and ends,
 // and all that were reported are in the database.
 func TestBackends(t *testing.T) {
-	for i, name := range backends.Names() {
+	names := backends.Names()
+	if testing.Short() {
+		names = names[:1]
+	}
+	for i, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := decode(t, crash)
