@@ -201,17 +201,18 @@ func (s *Service) Addrs() []netip.AddrPort {
 	return addrs
 }
 
-// Close stops the agent: it takes no more requests, hands the last statistics
-// to the reporter, and saves the routes. When ctx ends first, what is left of
-// the statistics is dropped. The reactor goes on; what Close returns beside
-// ctx's error is the failure to save. A second call returns what the first did.
+// Close stops the agent: it reads what has come and takes no more, hands the
+// last statistics to the reporter, and saves the routes. When ctx ends first,
+// what is left of the statistics is dropped. The reactor goes on; what Close
+// returns beside ctx's error is the failure to save. A second call returns what
+// the first did.
 func (s *Service) Close(ctx context.Context) error {
 	s.closing.Do(func() { s.closed = s.close(ctx) })
 	return s.closed
 }
 
 func (s *Service) close(ctx context.Context) error {
-	err := s.eachDone(ctx, (*shard).stop)
+	err := s.eachDone(ctx, func(sh *shard, done func()) { sh.stop(ctx, done) })
 	if err == nil {
 		// Now nothing comes in, not even from one shard to another.
 		err = s.eachDone(ctx, func(sh *shard, done func()) { sh.out.drain(done) })
@@ -244,14 +245,49 @@ func (s *Service) eachDone(ctx context.Context, f func(sh *shard, done func())) 
 	return nil
 }
 
-// stop ends the shard's timers and socket.
-func (s *shard) stop(done func()) {
+// What callers have sent waits in the socket, and nobody sends it again. So a
+// shard that closes reads on until nothing has come for quietLooks looks, and
+// for no more than looksMax.
+const (
+	lookEvery  = 5 * time.Millisecond
+	quietLooks = 2
+	looksMax   = 20
+)
+
+// stop ends the shard's timers, and its socket when what had come is read, or at
+// once when ctx has ended.
+func (s *shard) stop(ctx context.Context, done func()) {
 	for _, t := range s.timers {
 		t.Stop()
 	}
 	s.resync = 0
-	if s.socket != nil {
+	seen, quiet, looks := s.messagesIn(), 0, 0
+	var look func()
+	look = func() {
+		if now := s.messagesIn(); now == seen {
+			quiet++
+		} else {
+			seen, quiet = now, 0
+		}
+		if looks++; quiet < quietLooks && looks < looksMax && ctx.Err() == nil {
+			s.loop.After(lookEvery, look)
+			return
+		}
 		s.socket.Close()
+		done()
 	}
-	done()
+	switch {
+	case s.socket == nil:
+		done()
+	case ctx.Err() != nil:
+		s.socket.Close()
+		done()
+	default:
+		s.loop.After(lookEvery, look)
+	}
+}
+
+// messagesIn counts what has come to the shard's loop.
+func (s *shard) messagesIn() uint64 {
+	return s.service.reactor.Stats().Loops[s.loop.Index()].MessagesIn
 }

@@ -2,9 +2,12 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,4 +184,61 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// What stands unread in a socket when the agent is told to end is counted. Only
+// a loop that asks the kernel itself reads for certain before its timers.
+func TestCloseReadsWhatHasCome(t *testing.T) {
+	d, err := backends.Open("epoll")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := openReactor(t, d, 1)
+	p := startReporter(t)
+	s := start(t, r, Config{Reporter: p.where(), ReportEvery: time.Hour, Caller: "10.1.2.3"})
+	many(t, s, 1)
+	eventually(t, "connected to the reporter", func() bool { return s.Stats().Reporter == "connected "+p.at })
+
+	blocked, release := make(chan struct{}), make(chan struct{})
+	r.Loops()[0].Post(func() { close(blocked); <-release })
+	<-blocked
+	c := newCaller(t, s.Addrs())
+	const sent = 2000 // more than a loop reads in some turns
+	for range sent {
+		c.report(mod(0, 0), addr(1), wire.RetSucc)
+	}
+	came := sent - unreceived(t, s.Addrs()[0].Port())
+	ended := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		ended <- s.Close(ctx)
+	}()
+	close(release)
+	if err := <-ended; err != nil {
+		t.Error("Close:", err)
+	}
+	eventually(t, "the calls arrive", func() bool { return p.sum() > 0 })
+	if n := p.sum(); n != came {
+		t.Errorf("%d calls reported, of %d that had reached the socket", n, came)
+	}
+}
+
+// unreceived is how many datagrams a UDP socket had no room for.
+func unreceived(t *testing.T, port uint16) (n int) {
+	t.Helper()
+	table, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 2 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			if n, err = strconv.Atoi(f[len(f)-1]); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("port %d is not in /proc/net/udp", port)
+	return 0
 }
