@@ -36,7 +36,8 @@ type Scenario struct {
 	AllBad  bool          // all hosts fail alike: any ejection is wrong
 	Ragged  bool          // reports are lost, doubled and late
 	Clock   time.Duration // by which the wall clocks of agent 0 and 1 step, back and ahead
-	Liars   int           // agents that say of all hosts that they failed
+	Liars   int           // agents that say of hosts that these failed
+	Slander int           // of so many hosts; 0: of all
 
 	Show []Metric
 }
@@ -202,6 +203,13 @@ func Scenarios() []Scenario {
 			ID: "S17h", Name: "six agents of ten lie about all hosts", Agents: 10, Hosts: 10, Load: .5, Window: 50 * second, Liars: 6, AllBad: true,
 			Faults:   []Fault{{Count: 10, Errors: .01, Hard: true}},
 			Chosen:   "not in the list: what poisoned hints can do, while one call of a hundred is refused by any host",
+			Expected: "a hint is never an order",
+			Show:     []Metric{Errors, FalsePositives, P99, CV},
+		},
+		{
+			ID: "S17t", Name: "six agents of ten lie about three hosts", Agents: 10, Hosts: 10, Load: .6, Window: 50 * second, Liars: 6, Slander: 3, AllBad: true,
+			Faults:   []Fault{{Count: 10, Errors: .01, Hard: true}},
+			Chosen:   "not in the list: as S17h, aimed at hosts that the others need, at a load of 0.6",
 			Expected: "a hint is never an order",
 			Show:     []Metric{Errors, FalsePositives, P99, CV},
 		},

@@ -323,7 +323,8 @@ func (w *world) tick(a int) {
 	w.states = w.agents[a].AppendStates(w.states[:0])
 	for i := range w.states {
 		s := &w.states[i]
-		w.suspects[a][s.Host.IP-firstIP] = s.Suspect || a < w.s.Liars
+		h := int(s.Host.IP - firstIP)
+		w.suspects[a][h] = s.Suspect || a < w.s.Liars && (w.s.Slander == 0 || h < w.s.Slander)
 	}
 }
 

@@ -19,10 +19,13 @@ type Balancer interface {
 	Update(now time.Duration, hosts []Host) Effects
 	// Tick lets an algorithm act on time alone; call it about once a second.
 	Tick(now time.Duration) Effects
-	// Hint says that of so many other agents some have ejected host. It makes
-	// a balancer quicker to believe its own failures for a while; it never
-	// ejects a host by itself. Algorithms without ejection ignore it.
-	Hint(now time.Duration, host route.Host, ejectedBy, of uint32)
+	// Hint says that of so many other agents some suspect host, see
+	// HostState.Suspect; 0 takes it back. A host that more agents suspect than
+	// others gets fewer calls while these have room, and fewer failures of one's
+	// own are enough; a hint never ejects a host by itself. Give the hints of one
+	// moment together, of all hosts that have some. Algorithms without ejection
+	// ignore them.
+	Hint(now time.Duration, host route.Host, suspectedBy, of uint32)
 	// Len returns how many hosts there are.
 	Len() int
 	// AppendStates appends the state of every host to dst: those that get

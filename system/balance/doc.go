@@ -45,12 +45,12 @@
 // stays, and when none is left that works, all are used.
 //
 // After its time, which grows with each ejection in succession, a host gets one
-// call at a time; three good ones bring it back, with a share that grows. A
-// [Balancer.Hint] that other agents ejected a host makes fewer failures enough,
-// never none.
+// call at a time; three good ones bring it back, with a share that grows. What
+// other agents suspect comes by [Balancer.Hint]: such a host gets fewer calls,
+// and fewer failures are enough, never none.
 //
 // [Knobs] lists everything that can be set, with defaults; the files outlier.go,
-// callers.go, latency.go and those named after algorithms name their sources,
+// hint.go, callers.go, latency.go and those named after algorithms name their sources,
 // and where they depart from them.
 //
 // # Costs

@@ -66,6 +66,6 @@ func (p *pool) cool(now time.Duration, s *slot, keep float32) {
 // refresh computes what picks compare, when something of it has changed: once
 // for each pick and report, and not for each look at a host.
 func (s *slot) refresh() {
-	s.load = float32(s.inFlight) * s.inverse
+	s.load = (float32(s.inFlight) + s.told.doubt) * s.inverse
 	s.cost = (s.latency + s.penalty) * (1 + float32(s.load))
 }

@@ -2,8 +2,6 @@ package balance
 
 import (
 	"time"
-
-	"lars/system/route"
 )
 
 // The outlier layer: it takes hosts out of use that fail, and lets them back.
@@ -50,8 +48,7 @@ type evidence struct {
 	lastAt     time.Duration // last report
 	otherAt    time.Duration // last report of another caller than the last
 
-	hint      float32 // part of the usual evidence that is enough after a hint
-	hintUntil time.Duration
+	told hint
 
 	level uint32 // ejections in succession
 	calm  time.Duration
@@ -193,8 +190,8 @@ func (p *pool) judge(now time.Duration, s *slot, r Result, expected float32) {
 // guilty says whether the evidence is enough to eject a host in use.
 func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 	c, trust := &p.cfg, float32(1)
-	if now < s.hintUntil {
-		trust = s.hint
+	if s.told.doubt > 0 {
+		trust = s.told.trust
 	}
 	reached := func(streak uint32, limit int) bool {
 		return limit > 0 && streak > 0 && float32(streak) >= float32(limit)*trust
@@ -217,16 +214,6 @@ func (p *pool) guilty(now time.Duration, s *slot) (why Reason, hard, yes bool) {
 		return WorseThanPeers, false, true
 	}
 	return 0, false, false
-}
-
-// leastSurprise is what hints cannot do without, in bits: a failure of a
-// caller that fails once in sixteen calls.
-const leastSurprise = 4
-
-// suspect says that a host is out, or looks as if it should be to somebody with
-// more calls.
-func (p *pool) suspect(s *slot) bool {
-	return p.outlier && (s.state.Out() || s.hardStreak > 0 && s.rowSurprise >= leastSurprise)
 }
 
 // unusual says that a host's failures are more than Sigmas standard deviations
@@ -289,6 +276,9 @@ func (p *pool) eject(now time.Duration, s *slot, why Reason, hard bool) {
 	s.ejectedAt, s.ejectedWhy = now, why
 	p.clear(s)
 	s.succStreak, s.wasFailing = 0, false
+	if s.told.doubt > 0 {
+		p.credit = 0 // others have found out, and will again
+	}
 	p.due = min(p.due, s.until)
 	p.move(now, s, Overloaded, why, s.until)
 }
@@ -361,18 +351,4 @@ func (p *pool) forgive(now time.Duration, s *slot) {
 		s.level--
 		s.calm = now
 	}
-}
-
-// Hint makes the pool quicker to believe its own failures of a host.
-func (p *pool) Hint(now time.Duration, host route.Host, ejectedBy, of uint32) {
-	i, ok := p.index[host.Key()]
-	if !ok || of == 0 || p.cfg.HintTTL < 0 {
-		return
-	}
-	s := &p.slots[i]
-	// A few agents that found it on their own are as good as many; all of them
-	// are better.
-	ejectedBy = min(ejectedBy, of)
-	s.hint = (1 - float32(ejectedBy)/float32(of)) * 2 / (2 + float32(ejectedBy))
-	s.hintUntil = now + p.cfg.HintTTL
 }

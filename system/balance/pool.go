@@ -48,8 +48,9 @@ type pool struct {
 	due      time.Duration // when a half-open call may be due
 	credit   int           // picks since the last half-open call that did not succeed
 
-	changes []Change
-	given   bool // changes are with the caller
+	hinted, doubtful bool // there are new hints to heed; old ones
+	changes          []Change
+	given            bool // changes are with the caller
 }
 
 // slot is one host. What picks read comes first.
@@ -220,6 +221,10 @@ func (p *pool) advance(now time.Duration) {
 	if now >= p.interval {
 		p.age(now, float32((now-p.interval)/intervalEvery)+1)
 		p.interval = now + intervalEvery
+		p.hinted = p.hinted || p.doubtful
+	}
+	if p.hinted {
+		p.heed(now)
 	}
 	p.wake = min(p.interval, p.rotate)
 	if p.warming > 0 {

@@ -104,7 +104,7 @@ const (
 )
 
 var knobs = [...]knob{
-	{"consecutive", func(s *Settings) any { return &s.Consecutive }, 5, 1, 1e6, true, "calls without an answer in a row that eject a host"},
+	{"consecutive", func(s *Settings) any { return &s.Consecutive }, 3, 1, 1e6, true, "calls without an answer in a row that eject a host"},
 	{"soft_consecutive", func(s *Settings) any { return &s.SoftConsecutive }, 10, 1, 1e6, true, "failures of any kind in a row that eject a host"},
 	{"chance", func(s *Settings) any { return &s.Chance }, 1e-5, 1e-30, 1, false, "how unlikely such a row must be, at the callers' failures elsewhere"},
 	{"failure_share", func(s *Settings) any { return &s.FailureShare }, 0.5, 0.01, 1, true, "share of failures that ejects a host"},
