@@ -52,7 +52,7 @@ func (c Forest) WriteSVG(w io.Writer) error {
 	p := &painter{}
 	x := func(v float64) float64 { return forestLeft + (forestRight-forestLeft)*max(v, 0)/end }
 	below := forestTop + forestRow*float64(n)
-	p.openSized(c.Title, c.Subtitle, 16, 840, below+56, "")
+	p.openSized(c.Title, c.Subtitle, 16, 900, below+56, "")
 	for k := 0.0; k*step <= end*1.0001; k++ {
 		p.printf(`<path class="grid" d="M%.1f %.1fV%.1f"/>`+"\n", x(k*step), forestTop-6, below)
 		p.text("tick mid", x(k*step), below+18, fmt.Sprintf("%.4g", k*step))

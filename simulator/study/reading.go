@@ -73,7 +73,7 @@ func (t *Table) targetTable(b *strings.Builder) {
 			c.Values[x.metric].format(i.Digits), t.show(x.scenario, "classic", x.metric), verdict,
 		})
 	}
-	markdown(b, rows)
+	markdown(b, rows, 6)
 }
 
 // show is a figure as text; a dash when it was not measured.
@@ -143,26 +143,24 @@ func claims() []claim {
 }
 
 // judge holds the claim against the table: confirmed or refuted when the
-// intervals are apart.
+// interval of the difference, seed by seed, leaves out zero.
 func (t *Table) judge(c claim) (verdict string, ok bool) {
 	a, b := t.Cell(c.scenario, c.better), t.Cell(c.scenario, c.worse)
 	if a == nil || b == nil {
 		return "", false
 	}
-	x, y := a.Values[c.metric], b.Values[c.metric]
-	gap := y.Mean - x.Mean
+	gap := beside(b, a, c.metric)
 	if c.metric.Info().Higher {
-		gap = -gap
+		gap.Mean = -gap.Mean
 	}
-	width := x.Half + y.Half
 	switch {
-	case math.IsNaN(gap):
+	case math.IsNaN(gap.Mean):
 		return "", false
-	case math.IsNaN(width):
+	case math.IsNaN(gap.Half):
 		return "one seed does not tell", true
-	case gap > width:
+	case gap.Mean > gap.Half:
 		return "confirmed", true
-	case gap < -width:
+	case gap.Mean < -gap.Half:
 		return "**refuted**", true
 	}
 	return "no difference found", true
@@ -182,7 +180,7 @@ func (t *Table) claimTable(b *strings.Builder) {
 			c.says, verdict,
 		})
 	}
-	markdown(b, rows)
+	markdown(b, rows, 6)
 }
 
 // known is a figure of the pilot that the list of scenarios comes from.
@@ -219,10 +217,10 @@ func (t *Table) pilotTable(b *strings.Builder) {
 			rows = append(rows, []string{k.scenario, k.policy, strings.TrimSuffix(i.Name+", "+i.Unit, ", "), fmt.Sprint(k.value), t.show(k.scenario, k.policy, k.metric)})
 		}
 	}
-	markdown(b, rows)
+	markdown(b, rows, 6)
 }
 
-// winners lists for each scenario which policies nobody beats.
+// winnerTable lists for each scenario which policies nobody beats.
 func (t *Table) winnerTable(b *strings.Builder) {
 	rows := [][]string{{"scenario", "by", "best, or not told from it", "default", "classic", "worst"}}
 	for i := range t.Scenarios {
@@ -248,25 +246,27 @@ func (t *Table) winnerTable(b *strings.Builder) {
 		if best < 0 {
 			continue
 		}
-		var names []string
-		top := t.Cells[i][best].Values[m]
+		var names, others []string
 		for k, p := range t.Policies {
-			v := t.Cells[i][k].Values[m]
-			if math.Abs(v.Mean-top.Mean) <= top.Half+v.Half {
+			d := beside(&t.Cells[i][k], &t.Cells[i][best], m)
+			switch {
+			case k == best || math.Abs(d.Mean) <= d.Half:
 				names = append(names, p.Name)
+			case !math.IsNaN(d.Mean):
+				others = append(others, p.Name)
 			}
 		}
 		list := strings.Join(names, ", ")
 		switch {
-		case len(names) == len(t.Policies):
+		case len(others) == 0:
 			list = "all alike"
-		case len(names) == 0: // one seed
-			list = t.Policies[best].Name
+		case len(others) < len(names):
+			list = "all but " + strings.Join(others, ", ")
 		}
 		rows = append(rows, []string{
 			s.ID, m.Info().Name, list, t.show(s.ID, Default, m), t.show(s.ID, "classic", m),
 			t.Policies[worst].Name + ": " + t.show(s.ID, t.Policies[worst].Name, m),
 		})
 	}
-	markdown(b, rows)
+	markdown(b, rows, 6)
 }

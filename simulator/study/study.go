@@ -29,6 +29,16 @@ type Cell struct {
 	// Beside is the difference to the default policy, seed by seed.
 	Beside  [metrics]Estimate
 	Latency *histogram // of all seeds
+	seeds   [][metrics]float64
+}
+
+// beside is the difference of two cells of a scenario, seed by seed: a less b.
+func beside(a, b *Cell, m Metric) Estimate {
+	x := make([]float64, len(a.seeds))
+	for i := range x {
+		x[i] = a.seeds[i][m] - b.seeds[i][m]
+	}
+	return estimate(x)
 }
 
 // Table is what a plan found.
@@ -144,18 +154,22 @@ func tabulate(p *Plan, jobs []*job) *Table {
 		for k := range row {
 			c := &row[k]
 			c.Latency = &histogram{}
-			for m := range metrics {
-				values, beside := make([]float64, p.Seeds), make([]float64, p.Seeds)
-				for i, j := range runs {
-					values[i] = j.values[k][m]
-					if base >= 0 {
-						beside[i] = values[i] - j.values[base][m]
-					}
-				}
-				c.Values[m], c.Beside[m] = estimate(values), estimate(beside)
-			}
 			for _, j := range runs {
+				c.seeds = append(c.seeds, j.values[k])
 				c.Latency.merge(j.latency[k])
+			}
+		}
+		for k := range row {
+			c := &row[k]
+			for m := range metrics {
+				values := make([]float64, p.Seeds)
+				for i := range values {
+					values[i] = c.seeds[i][m]
+				}
+				c.Values[m], c.Beside[m] = estimate(values), Estimate{math.NaN(), math.NaN()}
+				if base >= 0 {
+					c.Beside[m] = beside(c, &row[base], m)
+				}
 			}
 		}
 		t.Cells = append(t.Cells, row)

@@ -48,7 +48,7 @@ func (t *Table) scenario(b *strings.Builder, i int) {
 		}
 		rows = append(rows, append(row, beside))
 	}
-	markdown(b, rows)
+	markdown(b, rows, 1)
 	if s.Expected != "" {
 		fmt.Fprintf(b, "\nExpected (best first): %s.\n", s.Expected)
 	}
@@ -65,8 +65,9 @@ func (s *Scenario) setup() string {
 	return strings.Join(parts, ", ") + "."
 }
 
-// markdown writes a table whose columns line up; the first row is its head.
-func markdown(b *strings.Builder, rows [][]string) {
+// markdown writes a table whose columns line up, the first so many to the left;
+// the first row is its head.
+func markdown(b *strings.Builder, rows [][]string, left int) {
 	width := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for c, cell := range row {
@@ -74,25 +75,28 @@ func markdown(b *strings.Builder, rows [][]string) {
 		}
 	}
 	for r, row := range rows {
+		b.WriteByte('|')
 		for c, cell := range row {
 			pad := strings.Repeat(" ", width[c]-len([]rune(cell)))
-			if c == 0 {
-				fmt.Fprintf(b, "| %s%s |", cell, pad)
+			if c < left {
+				fmt.Fprintf(b, " %s%s |", cell, pad)
 			} else {
 				fmt.Fprintf(b, " %s%s |", pad, cell)
 			}
 		}
 		b.WriteByte('\n')
-		if r == 0 {
-			for c, n := range width {
-				if c == 0 {
-					fmt.Fprintf(b, "|%s|", strings.Repeat("-", n+2))
-				} else {
-					fmt.Fprintf(b, "%s:|", strings.Repeat("-", n+1))
-				}
-			}
-			b.WriteByte('\n')
+		if r > 0 {
+			continue
 		}
+		b.WriteByte('|')
+		for c, n := range width {
+			if c < left {
+				fmt.Fprintf(b, "%s|", strings.Repeat("-", n+2))
+			} else {
+				fmt.Fprintf(b, "%s:|", strings.Repeat("-", n+1))
+			}
+		}
+		b.WriteByte('\n')
 	}
 }
 

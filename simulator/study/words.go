@@ -8,7 +8,35 @@ import (
 
 // reading is the result in words; {S2 classic errors} stands for a figure. A
 // paragraph with a figure that was not measured is left out.
-func reading() []string { return []string{} }
+func reading() []string {
+	return []string{
+		"**A dead host.** With one host of ten refusing, the default fails {S2 ewma+outlier errors} % of the calls, plain round robin {S2 rr errors} %, " +
+			"classic {S2 classic errors} %: it sends every eleventh call to a host that it knows to be dead. With one of fifty that is four times what doing nothing " +
+			"would cost ({S3 classic errors} % against {S3 rr errors} %). All algorithms with the outlier layer are within a few hundredths of each other here; the layer does it, not the choice of host.",
+		"**Power of two choices alone is dangerous.** Calls that fail at once look like a host without load: {S2 p2c errors} % in S2, {S8 p2c errors} % in S8, worse than random. " +
+			"With a host that hangs instead it is the other way round: {S4 p2c errors} % against {S4 rr errors} % of round robin.",
+		"**Slow hosts.** Latency is what finds them: with one host slower by 20, p99 is {S6 ewma+outlier p99} ms for the default, {S6 prequal+outlier p99} ms for prequal, {S6 p2c+outlier p99} ms for p2c, " +
+			"and the time-out for round robin and classic, which fail {S6 classic errors} %. Where a third of the hosts are half as fast (S1), round robin loses {S1 rr errors} %, " +
+			"even with ejection {S1 rr+outlier errors} %; all that look at load lose nothing, and weights that tell the truth help round robin just as well ({S1w wrr errors} %).",
+		"**Half failures.** A host that fails a fifth of its calls stays in use for ever with classic ({S5 classic errors} %, as round robin: {S5 rr errors} %). Held against its peers it goes out: {S5 ewma+outlier errors} %.",
+		"**All hosts fail alike.** At 30 % the default keeps all that can be kept ({S7b ewma+outlier amplification}); classic loses another fifth (amplification {S7b classic amplification}), " +
+			"elb most ({S7b elb amplification}). One caller that sends poison makes elb refuse {S17 elb errors} % of the other callers' calls; with accounts for each caller nobody notices.",
+		"**Most hosts die.** Six of ten: {S8 ewma+outlier errors} %, half of it the calls that find out, the rest one probe in fifty calls. Elb {S8 elb errors} %, classic {S8 classic errors} %.",
+		"**Few calls, and what hints bring.** With one call a second an agent has to pay for each dead host itself: {S9 ewma+outlier errors} % of the default's calls fail, {S9 classic errors} % of classic's. " +
+			"With hints it is {S9 ewma+hints errors} % (round robin: {S9 rr+hints errors} %), since the first agents' failures count for all. Elsewhere they save a little: {S2 ewma+hints errors} % in S2, {S14 ewma+hints errors} % with a flapping host.",
+		"**What hints cost.** The flapping host goes out and in more often ({S14 ewma+hints flips} times a minute, {S14 ewma+outlier flips} without). Six agents of ten that lie about all hosts cost nothing (S17h: {S17h ewma+hints errors} % errors, " +
+			"{S17h ewma+outlier errors} % without). Aimed at three hosts, they move calls away from these: p99 {S17t ewma+hints p99} ms against {S17t ewma+outlier p99} ms, and each failure by chance puts one of them out for a while, but no call more is lost ({S17t ewma+hints errors} % and {S17t ewma+outlier errors} %).",
+		"**Restarts.** Announced (drained first) a restart costs {S11a ewma+outlier restart_errors} calls with any policy. Not announced, {S11b ewma+outlier restart_errors} with the default, {S11b classic restart_errors} with classic. A cold host after it: p99 {S10 ewma+outlier p99} ms, classic {S10 classic p99} ms.",
+		"**Zones.** With zones known, no call leaves its zone before the fault; classic sends {S15 classic cross_zone} % elsewhere. When the zone's hosts die, locality without ejection is the worst of all ({S15 ewma errors} %), with it {S15 ewma+outlier errors} % fail.",
+		"**Keys.** Replacing one host of twenty moves {S16 chash+outlier remapped} % of the keys: those of the host that goes, and those that the new one takes. The bound on loads moves far more: with few calls in flight {S16 chash+outlier moved} % of the calls meet another host than the last with their key, without a bound {S16 chash-unbounded moved} %. For caches with little load, switch it off.",
+		"**Too many calls.** With three times the calls, half as many again as the hosts can serve, ejection was expected to make it worse. It does not: goodput is {S13 ewma+outlier goodput} with it and {S13 ewma goodput} without, round robin {S13 rr+outlier goodput} and {S13 rr goodput}. No host is at fault, so these ejections are wrong by our count; they let queues drain whose calls would be answered too late. Throttling callers is not the balancer's, and not in the study.",
+		"**What the default costs.** With equal hosts p50 is {S0 ewma+outlier p50} ms, round robin {S0 rr p50} ms; counts are less even (CV {S0 ewma+outlier cv} against {S0 rr cv}). It is slower to bring a host back: in S2 half of its share after {S2 ewma+outlier t_recover} s, " +
+			"{S2 ewma+hints t_recover} s with hints. And in S9 it is no better with ejection than without ({S9 ewma errors} %): avoiding the host leaves too few failures to eject it by.",
+		"**Clocks.** With a wall clock that goes back by an hour, an agent with elb may have a host out for {S19 elb longest_out} s. Time here is monotonic, and a test holds that nothing changes.",
+		"**A stale route.** Ten minutes without dns and with a host replaced: {S20 ewma+outlier errors} % of the calls fail, round robin {S20 rr errors} %, classic {S20 classic errors} %.",
+		"**Where the simulator of the pilot differs.** The order is the same nearly everywhere, and figures that follow from the algorithm alone (S2, S4, S6) agree. Those that hang on how many calls an agent sees in a window (S7b, S9, S1) differ, for the list does not say how many agents there were.",
+	}
+}
 
 var figure = regexp.MustCompile(`\{(\S+) ([^{}]+) (\S+)\}`)
 
