@@ -141,7 +141,7 @@ func (m *meter) changes(a int, list []balance.Change) {
 
 func (m *meter) back(a, h int) {
 	if a < 2 {
-		m.longest = max(m.longest, m.w.now-m.out[a][h])
+		m.longest = max(m.longest, m.w.now-max(m.out[a][h], m.to))
 	}
 	m.out[a][h] = 0
 }
@@ -169,7 +169,7 @@ func (m *meter) finish() {
 	v[Moved] = 100 * share(m.moved, m.moved+m.kept)
 	v[Remapped] = m.shadow.remapped()
 	v[StepErrors] = 100 * share(m.stepFailed, m.stepCalls)
-	v[LongestOut] = m.longest.Seconds()
+	v[KeptOut] = m.longest.Seconds()
 	v[Goodput] = float64(m.calls-m.failed) / (s.Window.Seconds() * float64(capacity*s.Hosts))
 	if n := len(s.Faults); n > 0 {
 		v[Amplification] = (1 - errors) / (1 - s.Faults[0].Errors)

@@ -25,7 +25,7 @@ const (
 	Remapped
 	Moved
 	StepErrors
-	LongestOut
+	KeptOut
 	metrics // how many there are
 )
 
@@ -59,6 +59,6 @@ func (m Metric) Info() Info {
 		{"remapped", "keys moved", "%", "keys that change their host when one of the hosts is replaced, without load", false, 1},
 		{"moved", "calls moved", "%", "calls that met another host than the last with their key", false, 1},
 		{"step_errors", "errors there", "%", "errors of the two agents whose clocks step", false, 2},
-		{"longest_out", "longest out", "s", "longest time for which one of those two had a host out", false, 1},
+		{"kept_out", "kept out", "s", "longest time after the fault for which one of those two had the host out; the rest of the run at most", false, 1},
 	}[m]
 }
