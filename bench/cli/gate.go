@@ -65,8 +65,8 @@ func (g *gating) parse(args []string) (done bool, err error) {
 		"Measures two commits beside each other and says whether the newer one is a regression.\n"+
 			"Exit codes: 0 no regression; 1 a regression, confirmed by a second, fresh and larger stage; 2 inconclusive, or this\n"+
 			"class of machine has learned no noise yet (see lars bench selftest); 3 the measurement is invalid.\n"+
-			"Gated: CPU time, allocations, allocated bytes and bytes on the wire for each request, wrong or lost replies; latency\n"+
-			"(p50, p99) only when three stages agree.",
+			"Gated: CPU time, allocations, allocated bytes and bytes on the wire for each request, goroutines and open files for\n"+
+			"each connection, wrong or lost replies; latency (p50, p99) only when three stages agree.",
 		"lars bench gate --base main", "lars bench gate", "lars bench gate --base HEAD~3 --head HEAD --backends epoll --markdown gate.md",
 		"lars bench gate --base v1.0 --out gate.json --for 10m")
 	f := g.flags

@@ -102,12 +102,14 @@ var pairLabels = map[string]string{
 	compare.Allocs: "allocations", compare.AllocBytes: "allocated", compare.WireBytes: "wire", compare.Reads: "reads",
 	compare.Writes: "writes", compare.Waits: "waits", compare.EventsPerWait: "events", compare.Posts: "wake-ups",
 	compare.Switches: "switches", compare.Memory: "memory",
+	compare.Goroutines: "goroutines", compare.OpenFiles: "open files",
 }
 
 // pairUnits are units as people read them, with the size of one.
 var pairUnits = map[string]unit{
 	"ns": {"µs", 1e3}, "ns/op": {"µs/req", 1e3}, "B": {"MiB", 1 << 20}, "B/op": {"B/req", 1}, "allocs/op": {"per req", 1},
 	"calls/op": {"per req", 1}, "switches/op": {"per req", 1}, "wake-ups/op": {"per req", 1}, "events/call": {"per wait", 1},
+	"goroutines/conn": {"per conn", 1}, "files/conn": {"per conn", 1},
 }
 
 // pairCells is the line of a metric.

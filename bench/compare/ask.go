@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lars/bench/proc"
+	"lars/bench/record"
 	"lars/bench/server"
 	"lars/reactor/frame"
 )
@@ -19,6 +20,8 @@ type reading struct {
 	schedErr error
 	memory   proc.Memory
 	memErr   error
+	files    int
+	filesErr error
 }
 
 // askWithin bounds the question to a server that has its hands full, or does not
@@ -28,6 +31,7 @@ const askWithin = time.Second
 func (t *trial) readServer(ctx context.Context, arm int) reading {
 	s := t.servers[arm]
 	var r reading
+	r.files, r.filesErr = proc.OpenFiles(s.PID()) // before this program connects once more
 	if !t.mute[arm] {
 		// Without an answer the epoch does not have these figures.
 		r.counters, _ = askCounters(ctx, t.config.Load.Network, s.Addr().String())
@@ -98,6 +102,9 @@ func (t *trial) figuresOf(arm int) map[string]float64 {
 	if x, y := from.counters, to.counters; x != nil && y != nil {
 		counted(out, x, y)
 	}
+	if conns := t.armConns(); conns > 0 && from.filesErr == nil {
+		out[OpenFiles] = float64(from.files) / float64(conns)
+	}
 	if from.memErr != nil || to.memErr != nil || len(a.Server) != 1 || a.Server[0].Err != nil {
 		return out
 	}
@@ -113,6 +120,18 @@ func (t *trial) figuresOf(arm int) map[string]float64 {
 	return out
 }
 
+// armConns are the connections that each server has all the time; 0 where they
+// come and go.
+func (t *trial) armConns() int {
+	switch t.config.Design {
+	case record.DesignRequestDuet:
+		return t.config.Load.Conns
+	case record.DesignProcessDuet:
+		return t.config.Load.Conns / 2
+	}
+	return 0
+}
+
 // eventsPerWaitMax is more than any backend takes from one wait. A backend whose
 // waits bring more does not know its waits: they are its library's.
 const eventsPerWaitMax = 1024
@@ -124,6 +143,11 @@ func counted(out map[string]float64, x, y *server.Counters) {
 	n := float64(y.MessagesIn - x.MessagesIn)
 	if n <= 0 {
 		return
+	}
+	// At the second reading connections are being closed. The one that asks is
+	// among those of the first.
+	if x.Goroutines > 0 && x.Conns > 1 {
+		out[Goroutines] = float64(x.Goroutines) / float64(x.Conns)
 	}
 	out[Allocs] = float64(y.Mallocs-x.Mallocs) / n
 	out[AllocBytes] = float64(y.AllocBytes-x.AllocBytes) / n

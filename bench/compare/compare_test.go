@@ -71,6 +71,13 @@ func TestDesigns(t *testing.T) {
 					t.Errorf("%s: %+v", name, m)
 				}
 			}
+			// Two goroutines serve a connection, and one file is open for each.
+			if m := r.Comparison.Metric(Goroutines); design != record.DesignABBA && (m == nil || m.A < 1 || m.A > 12 || m.Ratio > 1.5) {
+				t.Errorf("goroutines: %+v", m)
+			}
+			if m := r.Comparison.Metric(OpenFiles); (m == nil) != (design == record.DesignABBA) || m != nil && (m.A < 1 || m.A > 12 || m.Ratio > 1.5) {
+				t.Errorf("open files: %+v", m)
+			}
 			if design != record.DesignABBA && r.Comparison.Verdict != record.VerdictRegressed || r.Comparison.Design != design || r.Comparison.DesignReason == "" {
 				t.Errorf("%+v", r.Comparison)
 			}

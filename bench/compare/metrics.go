@@ -34,6 +34,8 @@ const (
 	Posts          = "posts"
 	Switches       = "switches"
 	Memory         = "rss_max"
+	Goroutines     = "goroutines"
+	OpenFiles      = "open_files"
 	confidence     = 0.95       // of percentiles, where nobody sees the interval
 	requests       = "requests" // the count beside every slice, no metric
 	lower          = "lower"
@@ -65,6 +67,8 @@ func Metrics(design string) []Metric {
 		{Name: EventsPerWait, Unit: "events/call", Better: higher, Floor: floorOfWork},
 		{Name: Posts, Unit: "wake-ups/op", Better: lower, Floor: floorOfWork, Least: 0.01},
 		{Name: Switches, Unit: "switches/op", Better: lower, Floor: floorOfLatency, Least: 0.01},
+		{Name: Goroutines, Unit: "goroutines/conn", Better: lower, Floor: floorOfWork},
+		{Name: OpenFiles, Unit: "files/conn", Better: lower, Floor: floorOfWork},
 		{Name: Memory, Unit: "B", Better: lower, Floor: floorOfLatency},
 	}
 	if open {

@@ -33,6 +33,8 @@ const (
 	Allocs     = "allocs"
 	AllocBytes = "alloc_bytes"
 	WireBytes  = "wire_bytes"
+	Goroutines = "goroutines"
+	OpenFiles  = "open_files"
 )
 
 // Metrics are those that are gated. CPU time is the figure that a change to a
@@ -46,6 +48,9 @@ func Metrics() []Metric {
 		{Name: Allocs, Unit: "allocs/req", Counted: true, Slack: 0.02},
 		{Name: AllocBytes, Unit: "B/req", Counted: true, Floor: 0.005, Slack: 8},
 		{Name: WireBytes, Unit: "B/req", Counted: true, Slack: 1e-6},
+		// What every connection holds; a few that a process has once do not count.
+		{Name: Goroutines, Unit: "goroutines/conn", Counted: true, Slack: 0.5},
+		{Name: OpenFiles, Unit: "files/conn", Counted: true, Slack: 0.5},
 		{Name: P50, Unit: "ns", Soft: true, Floor: 0.05},
 		{Name: P99, Unit: "ns", Soft: true, Floor: 0.05},
 	}

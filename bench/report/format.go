@@ -107,6 +107,8 @@ var names = map[string]string{
 	"writes":        "Writes per request",
 	"waits":         "Waits per request",
 	"posts":         "Wake-ups per request",
+	"goroutines":    "Goroutines per connection",
+	"open_files":    "Open files per connection",
 }
 
 func nameOf(metric string) string {

@@ -33,14 +33,17 @@ func questions(r *record.Run) []question {
 	return out
 }
 
-// What is measured beside the backends: the echo in C, and bare echoes under a
-// service.
+// What is measured beside the backends: the echo in C, bare echoes under a
+// service, and the same server without the connections that burden it.
 const (
-	floorName  = "floor"
-	echoSuffix = "-echo"
+	floorName   = "floor"
+	echoSuffix  = "-echo"
+	aloneSuffix = "-alone"
 )
 
-func isBackend(name string) bool { return name != floorName && !strings.HasSuffix(name, echoSuffix) }
+func isBackend(name string) bool {
+	return name != floorName && !strings.HasSuffix(name, echoSuffix) && !strings.HasSuffix(name, aloneSuffix)
+}
 
 // finding answers a question for a run.
 type finding struct {

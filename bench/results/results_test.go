@@ -53,6 +53,7 @@ func TestAnswer(t *testing.T) {
 		{"no difference", made("x", "2026-01-01", 8, 0.3, map[string]float64{"epoll": 1, "std": 1.02}, "epoll", "std"), "epoll and std could not be told apart; a difference of up to 1.19 times could have stayed unseen."},
 		{"the same", made("x", "2026-01-01", 8, 0.02, map[string]float64{"epoll": 1, "std": 1.02}, "epoll", "std"), "it does not matter: epoll and std are within 10 % of each other."},
 		{"too few", made("x", "2026-01-01", 3, 0.02, map[string]float64{"epoll": 1, "std": 2}, "epoll", "std"), "too few rounds for an answer (6 are needed)."},
+		{"beside itself alone", made("x", "2026-01-01", 8, 0.02, map[string]float64{"epoll": 1, "epoll-alone": 0.5, "std": 2}, "epoll", "epoll-alone", "std"), "lowest with epoll. std takes 1.97 to 2.01 times that."},
 		{"beside its echo", made("x", "2026-01-01", 8, 0.02, map[string]float64{"epoll": 1, "epoll-echo": 0.5, "std": 2}, "epoll", "epoll-echo", "std"), "lowest with epoll. std takes 1.97 to 2.01 times that."},
 	} {
 		if f, ok := answer(c.run, cpu); !ok || f.Text != c.want {

@@ -19,6 +19,7 @@ type Counters struct {
 	Mallocs    uint64 `json:"mallocs"`     // objects allocated on the heap
 	AllocBytes uint64 `json:"alloc_bytes"` // their bytes
 	GCCycles   uint64 `json:"gc_cycles"`
+	Goroutines uint64 `json:"goroutines"` // now, without the runtime's own
 }
 
 // readCounters reads without stopping the loops or the world.
@@ -29,6 +30,7 @@ func readCounters(r *reactor.Reactor) Counters {
 		{Name: "/gc/heap/tiny/allocs:objects"},
 		{Name: "/gc/heap/allocs:bytes"},
 		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/sched/goroutines:goroutines"},
 	}
 	metrics.Read(samples)
 	n := make([]uint64, len(samples))
@@ -37,7 +39,7 @@ func readCounters(r *reactor.Reactor) Counters {
 			n[i] = s.Value.Uint64()
 		}
 	}
-	c.Mallocs, c.AllocBytes, c.GCCycles = n[0]+n[1], n[2], n[3]
+	c.Mallocs, c.AllocBytes, c.GCCycles, c.Goroutines = n[0]+n[1], n[2], n[3], n[4]
 	return c
 }
 
