@@ -22,13 +22,18 @@ type Conn struct {
 	active time.Duration // of the last input
 	since  time.Duration // a partial frame waits for its rest; 0 when none
 	closed atomic.Bool
-	paused bool // reading is, by back pressure
-	dirty  bool // stands in the mailbox's list of connections to flush
+	paused bool   // reading is, by back pressure
+	dirty  bool   // stands in the mailbox's list of connections to flush
+	output uint64 // bytes, of all messages
 
 	props      []property
 	id         uint64
-	next, prev *Conn    // in loop.conns
-	_          [16]byte // to 128 bytes, so that the first line is one in memory too
+	next, prev *Conn // in loop.conns
+	// taken of the output by the kernel, when the sweeper last saw that change,
+	// or none wait. (With these a Conn has 128 bytes, so that the first line is
+	// one in memory too.)
+	taken   uint64
+	takenAt time.Duration
 }
 
 // handler is what the driver sees of a Conn.
@@ -46,6 +51,7 @@ func (e *endpoint) openConn(l *Loop, d driver.Conn) *Conn {
 		return nil
 	}
 	c := &Conn{d: d, loop: l, end: e, id: l.r.ids.Add(1), active: l.d.Now()}
+	c.takenAt = c.active
 	l.addConn(c)
 	l.counters.opened.Add(1)
 	return c
@@ -160,13 +166,17 @@ func (c *Conn) pressed() bool {
 	return true
 }
 
-// Drained ends back pressure.
+// Drained ends back pressure, and tells who waits for it.
 func (h *handler) Drained() {
 	c := (*Conn)(h)
 	if c.paused {
 		c.paused = false
 		c.active = c.loop.d.Now()
 		c.d.Resume()
+	}
+	if c.end.OnDrained != nil && !c.closed.Load() {
+		c.end.OnDrained(c)
+		c.loop.countMessages(0)
 	}
 }
 
@@ -203,6 +213,7 @@ func (c *Conn) Alloc(id int32, n int) ([]byte, error) {
 		}
 	}
 	frame.PutHead(b, id, n)
+	c.output += uint64(len(b))
 	c.loop.out++
 	c.loop.outLen += len(b)
 	return b[frame.HeadBytes:], nil

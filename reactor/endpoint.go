@@ -39,6 +39,10 @@ type Endpoint struct {
 	// The error is nil after Close(nil), io.EOF when the peer closed, or the
 	// cause. On the connection's loop.
 	OnClose func(*Conn, error)
+	// OnDrained is called when output that the kernel did not take has fallen to
+	// OutputBytesLow or below, having been above it: whoever found the output
+	// full can go on. On the connection's loop.
+	OnDrained func(*Conn)
 
 	// BodyBytesMax limits the body of a received message: 0 means 65,527 (with
 	// the head a frame of 64 KiB less one), at most 16 MiB.
@@ -52,6 +56,10 @@ type Endpoint struct {
 	// PartialTimeout closes a connection whose frame is not complete so long
 	// after its first byte; 0 means 30 s, negative never.
 	PartialTimeout time.Duration
+	// WriteTimeout closes a connection that has unsent output of which the peer
+	// has taken nothing for so long, one that was closed and is still to send it
+	// too; 0 means 2 min, negative never.
+	WriteTimeout time.Duration
 
 	// Overflow chooses what happens above OutputBytesHigh.
 	Overflow Overflow
@@ -68,6 +76,7 @@ type Endpoint struct {
 // Defaults of Endpoint.
 const (
 	PartialTimeoutDefault  = 30 * time.Second
+	WriteTimeoutDefault    = 2 * time.Minute
 	OutputBytesHighDefault = 1 << 20
 	ConnsMaxDefault        = 100_000
 	hardLimitFactor        = 4 // of the high mark, with PauseReading
@@ -99,6 +108,9 @@ func newEndpoint(e Endpoint, connsMax int) (*endpoint, error) {
 	}
 	if e.PartialTimeout == 0 {
 		e.PartialTimeout = PartialTimeoutDefault
+	}
+	if e.WriteTimeout == 0 {
+		e.WriteTimeout = WriteTimeoutDefault
 	}
 	if e.OutputBytesHigh == 0 {
 		e.OutputBytesHigh = OutputBytesHighDefault

@@ -18,6 +18,7 @@ var (
 	ErrIdle          = errors.New("connection was idle too long")
 	ErrStuck         = errors.New("virtual time: nothing is left to happen")
 	ErrPartial       = errors.New("frame was not completed in time")
+	ErrStalled       = errors.New("peer took none of its output for too long")
 )
 
 // isSystem reports whether err is one of the operating system, such as a

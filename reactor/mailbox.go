@@ -99,6 +99,7 @@ func (m *mailbox) toConn(c *Conn, message []byte) {
 		}
 	}
 	copy(b, message)
+	c.output += uint64(len(b))
 	m.loop.out++
 	if !c.dirty {
 		c.dirty = true

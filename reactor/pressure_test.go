@@ -3,6 +3,7 @@ package reactor_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,90 @@ func TestLargeAnswersAreNotRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDrainedHook: whoever found the output full is told when there is room.
+func TestDrainedHook(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(reactor.Config) *reactor.Reactor) {
+		r := open(reactor.Config{})
+		told := make(chan int, 100) // bytes that still wait
+		s := listen(t, r, reactor.ServerConfig{Endpoint: reactor.Endpoint{
+			Overflow: reactor.RefuseMessage, OutputBytesHigh: 128 << 10, OutputBytesLow: 32 << 10, SendBufferBytes: 32 << 10,
+			OnOpen: func(c *reactor.Conn) { fillOutput(c) },
+			OnDrained: func(c *reactor.Conn) {
+				told <- c.Buffered()
+				_ = c.Write(8, []byte("go on"))
+			},
+		}})
+		p := dial(t, s.Addr())
+		eventually(t, "output limit", func() bool { return r.Stats().Errors["output_full"] > 0 })
+		if len(told) > 0 {
+			t.Error("OnDrained of a connection that takes nothing")
+		}
+		for id := int32(0); id != 8; {
+			var err error
+			if id, _, err = p.read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := receive(t, told); n > 32<<10 {
+			t.Errorf("OnDrained with %d bytes waiting", n)
+		}
+	})
+}
+
+// fillOutput writes until a message is refused and returns how many were not.
+func fillOutput(c *reactor.Conn) (n int) {
+	body := make([]byte, 16<<10)
+	for ; c.Write(7, body) == nil; n++ {
+		c.Flush()
+	}
+	return n
+}
+
+// TestWriteTimeout: a peer that takes nothing holds its connection and what
+// waits for it no longer than that, even when the connection is closing.
+func TestWriteTimeout(t *testing.T) {
+	for _, closing := range []bool{false, true} {
+		t.Run(fmt.Sprintf("closing=%v", closing), func(t *testing.T) {
+			eachBackend(t, func(t *testing.T, open func(reactor.Config) *reactor.Reactor) {
+				r := open(reactor.Config{})
+				closed := make(chan error, 1)
+				var written atomic.Int64
+				s := listen(t, r, reactor.ServerConfig{Endpoint: reactor.Endpoint{
+					Overflow: reactor.RefuseMessage, OutputBytesHigh: 128 << 10, SendBufferBytes: 32 << 10,
+					WriteTimeout: 500 * time.Millisecond,
+					OnOpen: func(c *reactor.Conn) {
+						full := 0 // ticks in a row: the kernel takes no more either
+						c.Loop().Every(time.Millisecond, func() {
+							n := fillOutput(c)
+							written.Add(int64(n))
+							if full++; n > 0 {
+								full = 0
+							} else if closing && full == 200 {
+								c.Close(nil)
+							}
+						})
+					},
+					OnClose: func(_ *reactor.Conn, err error) { closed <- err },
+				}})
+				p := dial(t, s.Addr())
+				switch err := receive(t, closed); {
+				case err == reactor.ErrStalled:
+					if n := r.Stats().Errors["write_timeout"]; n != 1 {
+						t.Errorf("write_timeout = %d, want 1", n)
+					}
+				case err != nil || !closing:
+					t.Errorf("closed with %v, want ErrStalled", err)
+				default: // the kernel has found room for it after all
+					for range written.Load() {
+						p.want(7, string(make([]byte, 16<<10)))
+					}
+				}
+				eventually(t, "buffers given back", func() bool { return r.Stats().Buffers.InUse == 0 })
+			})
+		})
+	}
 }
 
 // TestMailboxLimitCountsTargets: a message to many connections costs memory

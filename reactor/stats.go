@@ -21,6 +21,7 @@ const (
 	KindUnknownID               // message without a handler of its own
 	KindPartial                 // connection closed: frame not completed in time
 	KindIdle                    // connection closed: nothing sent for too long
+	KindStalled                 // connection closed: peer took no output for too long
 	KindOutputFull              // message refused: output limit
 	KindSlowPeer                // connection closed: output limit
 	KindPaused                  // reading paused: output above the high mark
@@ -34,7 +35,7 @@ const (
 )
 
 var kindNames = [kinds]string{
-	"over_limit", "bad_frame", "bad_datagram", "unknown_id", "partial_timeout", "idle_timeout",
+	"over_limit", "bad_frame", "bad_datagram", "unknown_id", "partial_timeout", "idle_timeout", "write_timeout",
 	"output_full", "slow_peer", "paused", "stale", "mailbox_full", "workers_busy",
 	"buffers_exhausted", "reset", "unreachable",
 }
@@ -60,6 +61,8 @@ func (c *counters) countClose(err error) {
 		c.add(KindPartial)
 	case err == ErrIdle:
 		c.add(KindIdle)
+	case err == ErrStalled:
+		c.add(KindStalled)
 	case errors.Is(err, buffer.ErrPool):
 		c.add(KindBuffers)
 	case isSystem(err):

@@ -21,7 +21,7 @@ const (
 
 // watch makes the sweeper fine enough for the endpoint's time-outs.
 func (s *sweeper) watch(e *endpoint) {
-	for _, limit := range []time.Duration{e.IdleTimeout, e.PartialTimeout} {
+	for _, limit := range []time.Duration{e.IdleTimeout, e.PartialTimeout, e.WriteTimeout} {
 		if limit <= 0 {
 			continue
 		}
@@ -70,5 +70,17 @@ func (c *Conn) overdue(now time.Duration) error {
 	if limit := c.end.IdleTimeout; limit > 0 && now-c.active > limit {
 		return ErrIdle
 	}
+	if limit := c.end.WriteTimeout; limit > 0 && c.stalled(now) > limit {
+		return ErrStalled
+	}
 	return nil
+}
+
+// stalled is for how long visits have found output waiting, and none of it taken.
+func (c *Conn) stalled(now time.Duration) time.Duration {
+	waits := c.d.Buffered()
+	if taken := c.output - uint64(waits); waits == 0 || taken != c.taken {
+		c.taken, c.takenAt = taken, now
+	}
+	return now - c.takenAt
 }

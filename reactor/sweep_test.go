@@ -97,3 +97,39 @@ func TestBuffersRefusedIsNoSlowPeer(t *testing.T) {
 		t.Errorf("Write: %v, closed with %v; want ErrOutputFull and ErrSlowPeer", err, s.cause)
 	}
 }
+
+// TestStalled: output that waits for long is no stall while the peer takes some
+// of it, though as much comes after it.
+func TestStalled(t *testing.T) {
+	c, s, m := slowConn(t, Endpoint{WriteTimeout: 10 * time.Second, PartialTimeout: -1})
+	step := func(written uint64, buffered int, want error) {
+		t.Helper()
+		m.now += 6 * time.Second
+		c.output += written
+		s.buffered = buffered
+		if err := c.overdue(m.now); err != want {
+			t.Errorf("at %v, with %d bytes waiting: %v, want %v", m.now, buffered, err, want)
+		}
+	}
+	step(0, 0, nil)
+	step(100, 0, nil)         // all taken
+	step(100, 100, nil)       // none of it
+	step(50, 100, nil)        // 50 of it, and as much is new
+	step(50, 150, nil)        // none for 6 s
+	step(10, 159, nil)        // one byte
+	step(0, 159, nil)         // none for 6 s
+	step(20, 179, ErrStalled) // none for 12 s: what is new does not count
+}
+
+// TestStalledSinceItsOpening: a connection that never took anything has its
+// time, however long the loop has been there.
+func TestStalledSinceItsOpening(t *testing.T) {
+	c, s, m := slowConn(t, Endpoint{WriteTimeout: 500 * time.Millisecond, PartialTimeout: -1})
+	c.output, s.buffered = 100, 100
+	if err := c.overdue(m.now); err != nil {
+		t.Error(err)
+	}
+	if m.now += time.Second; c.overdue(m.now) != ErrStalled {
+		t.Error("not stalled after twice the time")
+	}
+}
