@@ -171,6 +171,11 @@ var bans = []struct {
 		"sums are pure, and the same for live runs and virtual ones",
 	},
 	{
+		"simulator/agree",
+		[]string{"net", "os", "lars/backends", "lars/simulator/live"},
+		"judgements are pure: who runs something live hands in what it found",
+	},
+	{
 		"simulator/live",
 		[]string{"lars/backends", "lars/simulator/virtual", "lars/simulator/cli"},
 		"a live run is given its backend, and never simulates one",

@@ -25,6 +25,7 @@ func Sim(original cli.Func, b Backends) cli.Func {
 		Summary: "The system under faults. 'lars sim MODID CMDID [ERRRATE] [QUERIES]' is the original's simulator, against a running agent.",
 		Commands: []cli.Command{
 			{Name: "live", Summary: "run the whole system under a plan of faults over real sockets, on a backend", Run: b.live},
+			{Name: "agree", Summary: "run plans live and in virtual time, and tell whether the two agree", Run: b.agree},
 			{Name: "virtual", Summary: "run the whole system under a plan of faults in virtual time, the same each time", Run: runVirtual},
 			{Name: "soak", Summary: "run one random plan after the other until something fails", Run: soak},
 			{Name: "study", Summary: "hold the balancing policies against each other: a table, a page, pictures", Run: runStudy},

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"lars/backends"
+	"lars/bench/record"
 	"lars/internal/cli"
 )
 
@@ -70,6 +71,14 @@ func TestUsage(t *testing.T) {
 		{"virtual --plan no/such.yaml", "no such file"},
 		{"virtual --plan crash --for 10s", "--for 10s is too short: the plan crash and the checks after it need"},
 		{"virtual --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99; allowed: 1 to 20"},
+		{"live --plan clock", "clock.yaml:4: faults[0].fault: clock cannot be done live"},
+		{"live --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99"},
+		{"live --backend nope", `backend "nope": want one of epoll,`},
+		{"live --network sctp", "want tcp or udp"},
+		{"live --recovery 1ms", "want 1s to 1h0m0s"},
+		{"agree --plan nope", `no plan "nope"; there are crash,`},
+		{"agree --backend nope", `backend "nope"`},
+		{"agree --seeds 1", "1 seeds: want 2 to 1000"},
 		{"soak --for 0s", "want times above 0"},
 		{"plans nope", `no plan "nope"`},
 		{"nope", `unknown command "nope"`},
@@ -106,9 +115,32 @@ func TestOriginalsForm(t *testing.T) {
 	if out, _, _ := run(t, "1", "1", "2", "100"); out != "original 1 1 2 100" {
 		t.Error(out)
 	}
-	for _, name := range []string{"virtual", "soak", "plans", "schema"} {
+	for _, name := range []string{"live", "agree", "virtual", "soak", "plans", "schema"} {
 		if out, _, code := run(t, name, "--help"); code != 0 || !strings.Contains(out, "Usage: lars sim "+name) || !strings.Contains(out, "Examples:") {
 			t.Errorf("%s: %d\n%s", name, code, out)
 		}
+	}
+}
+
+// A live run prints phases and figures, and its result can be read.
+func TestLive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as its plan")
+	}
+	name := file(t, "workload: {callers: {timeout: 5s, patience: 20s}, hosts: {errors: 0, errors_at_capacity: 0}}\n"+
+		"faults: [{fault: slow, target: host 1, at: 2500ms, for: 500ms, factor: 3}]\n")
+	dir := filepath.Join(t.TempDir(), "result")
+	out, msg, code := run(t, "live", "--plan", name, "--recovery", "1s", "--backend", "std", "--out", dir)
+	for _, want := range []string{"baseline", "slow of host 1", "all checks hold", "files: " + dir} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("code %d, %q: no %q in\n%s", code, msg, want, out)
+		}
+	}
+	f, err := record.Open(dir)
+	if err != nil || len(f.Run.Faults) != 1 || f.Run.Scenario.File != "plan.yaml" || f.Run.Status != "valid" {
+		t.Errorf("%v", err)
+	}
+	if _, msg, code := run(t, "live", "--plan", name, "--out", dir); code != cli.ExitUsage || !strings.Contains(msg, "holds a result already") {
+		t.Errorf("code %d, %q", code, msg)
 	}
 }
