@@ -217,10 +217,7 @@ func (o *liveOptions) write(all []*live.Result) (dir string, err error) {
 	if !strings.ContainsAny(file, "./") {
 		file += ".yaml"
 	}
-	b, err := live.Record(all, live.Labels{Command: append([]string{"lars", "sim", "live"}, o.args...), File: filepath.Base(file), Text: o.text})
-	if err != nil {
-		return "", err
-	}
+	b := live.Record(all, live.Labels{Command: append([]string{"lars", "sim", "live"}, o.args...), File: filepath.Base(file), Text: o.text})
 	if dir = o.out; dir == "" {
 		dir = filepath.Join("out", b.Run.ID)
 		for n := 2; exists(dir); n++ { // two in one second

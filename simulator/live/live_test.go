@@ -102,10 +102,7 @@ func TestBackends(t *testing.T) {
 // write makes the files of a result, reads them back and verifies them.
 func write(t *testing.T, r *Result, network string) {
 	t.Helper()
-	b, err := Record([]*Result{r}, Labels{Command: []string{"lars", "sim", "live"}, File: "plan.yaml", Text: crash})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := Record([]*Result{r}, Labels{Command: []string{"lars", "sim", "live"}, File: "plan.yaml", Text: crash})
 	dir := filepath.Join(t.TempDir(), "result")
 	if err := record.Write(dir, b, report.Derive); err != nil {
 		t.Fatal(err)
@@ -120,6 +117,9 @@ func write(t *testing.T, r *Result, network string) {
 	run := f.Run
 	if run.Status != "valid" || len(run.Faults) != 5 || run.Scenario.Network != network || run.Scenario.Text != crash || run.Arm(r.Backend+".get_host") == nil {
 		t.Errorf("%+v", run)
+	}
+	if arm := run.Arm(r.Backend); arm.Errors() != arm.Correctness.Sent-arm.Correctness.Acked || arm.Errors() == 0 {
+		t.Errorf("%d errors of %+v", arm.Errors(), arm.Correctness)
 	}
 	served := int64(0)
 	for _, in := range f.Logs[r.Backend] {

@@ -2,7 +2,6 @@ package live
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"time"
@@ -29,16 +28,12 @@ const getHostArm = ".get_host"
 // Record is runs of one plan, on one backend or several, in the form of the
 // lab's result files: for each an arm of whole calls, from the time due, and one
 // of the questions to agents.
-func Record(all []*Result, l Labels) (*record.Bundle, error) {
+func Record(all []*Result, l Labels) *record.Bundle {
 	first := all[0]
 	tool, machine, around := lab.Here()
-	w, err := json.Marshal(first.cfg.Plan.Workload)
-	if err != nil {
-		return nil, err
-	}
 	b := &record.Bundle{Hists: map[string]map[string]*hist.Recorder{}, Circumstances: around, Run: record.Run{
 		Schema: record.Schema, Kind: "single", Status: "valid", Reasons: []record.Reason{},
-		Notes:   append([]string{"the whole workload, times in ns: " + string(w)}, l.Notes...),
+		Notes:   append([]string{fmt.Sprintf("the whole workload: %+v", first.cfg.Plan.Workload)}, l.Notes...),
 		Started: first.Started.UTC().Format(time.RFC3339Nano), Command: l.Command, Tool: tool, Machine: machine,
 		Scenario: first.scenario(&l),
 		Design:   record.Design{Rounds: 1, Loops: 1, Workers: runtime.GOMAXPROCS(0), ServerCPUs: []int{}, GeneratorCPUs: []int{}, Confidence: lab.Confidence},
@@ -68,7 +63,7 @@ func Record(all []*Result, l Labels) (*record.Bundle, error) {
 			r.Reasons = append(r.Reasons, record.Reason{Status: "invalid", Text: x.Backend + ": " + v.String()})
 		}
 	}
-	return b, nil
+	return b
 }
 
 func (x *Result) scenario(l *Labels) record.Scenario {
@@ -97,6 +92,12 @@ func (x *Result) id(r *record.Run) string {
 	return fmt.Sprintf("%s-%s-%s-%x", x.Started.UTC().Format("20060102T150405Z"), commit, r.Scenario.Name, sum[:3])
 }
 
+// countOf is what the lab's results call what went wrong.
+var countOf = map[string]string{
+	"failed": "wrong", "overload": "wrong", "no host": "wrong", "refused": "disconnected",
+	"late": "timed_out", "no answer": "timed_out", "too many at once": "dropped",
+}
+
 // arms are the whole calls, and the questions to agents.
 func (x *Result) arms(position int) []record.Arm {
 	var calls, wrong, asked int64
@@ -105,7 +106,11 @@ func (x *Result) arms(position int) []record.Arm {
 	}
 	served := calls - wrong
 	whole := x.arm(x.Backend, x.meter.whole.response, position, calls, served)
-	whole.Rounds[0].Counts["failed"] = wrong
+	for i := range x.Outcome.Phases {
+		for result, n := range x.Outcome.Phases[i].Results {
+			whole.Rounds[0].Counts[countOf[result]] += int64(n)
+		}
+	}
 	whole.Metrics = append(whole.Metrics, metric("error_share", "share", share(wrong, calls)))
 	for i := range x.Outcome.Phases {
 		p := &x.Outcome.Phases[i]
