@@ -97,10 +97,7 @@ func commitOf(ctx context.Context, repo, ref string) (string, error) {
 func checkOutAndBuild(ctx context.Context, repo string, b Binary, src string) (err error) {
 	defer func() {
 		// Also after Ctrl-C: the context of the work has then ended.
-		clean := context.WithoutCancel(ctx)
-		_, _ = run(clean, repo, "git", "worktree", "remove", "--force", src) // there may be none yet
-		err = errors.Join(err, os.RemoveAll(src))
-		_, _ = run(clean, repo, "git", "worktree", "prune")
+		err = errors.Join(err, removeCheckout(context.WithoutCancel(ctx), repo, src))
 	}()
 	if out, err := run(ctx, repo, "git", "worktree", "add", "--quiet", "--detach", src, b.Commit); err != nil {
 		return refused(ctx, fmt.Errorf("checking out %s: %w: %s", b.Ref, err, out))
@@ -109,6 +106,16 @@ func checkOutAndBuild(ctx context.Context, repo string, b Binary, src string) (e
 		return refused(ctx, fmt.Errorf("%s (%.10s) %w: %w: choose a commit that builds here; the compiler says:\n%s", b.Ref, b.Commit, ErrBuild, err, indent(out)))
 	}
 	return nil
+}
+
+// removeCheckout removes a checkout and what the repository knows of it, also
+// when it is only half there. Git locks one while it makes it, and neither
+// removes nor prunes it while locked.
+func removeCheckout(ctx context.Context, repo, src string) error {
+	_, _ = run(ctx, repo, "git", "worktree", "unlock", src) // fails for one that is complete
+	err := os.RemoveAll(src)
+	_, _ = run(ctx, repo, "git", "worktree", "prune")
+	return err
 }
 
 // refused is the context's error where that is the reason.

@@ -149,3 +149,29 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestHalfACheckout: git was killed while it made the checkout, which it locks
+// for so long.
+func TestHalfACheckout(t *testing.T) {
+	repo := repository(t)
+	for _, there := range []bool{true, false} {
+		src := filepath.Join(t.TempDir(), "src")
+		if out, err := exec.Command("git", "-C", repo, "worktree", "add", "--quiet", "--lock", "--detach", src, "good").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if !there {
+			if err := os.RemoveAll(src); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := removeCheckout(t.Context(), repo, src); err != nil {
+			t.Error(err)
+		}
+		if left := leftovers(t, repo); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+		if _, err := os.Stat(src); err == nil {
+			t.Errorf("%s is still there", src)
+		}
+	}
+}
