@@ -2,6 +2,7 @@ package dns
 
 import (
 	"lars/system/route"
+	"lars/system/store"
 	"lars/system/wire"
 )
 
@@ -12,6 +13,12 @@ const (
 	// hostsMax is how many hosts certainly fit the longest message that
 	// clients of dns accept; the 32 bytes are for the ids and the flag.
 	hostsMax = (wire.RouteBodyBytesMax - 32) / hostBytesMax
+
+	// hostPolicyBytesMax is the most that is said of one of them: tag and length,
+	// address, port, a weight and a zone of a tag and three bytes, and a flag.
+	hostPolicyBytesMax = hostBytesMax + 4 + 4 + 2
+	// tunedHostsMax is how many hosts certainly fit with all that can be said.
+	tunedHostsMax = (wire.RouteBodyBytesMax - 64 - store.SettingsBytesMax) / (hostBytesMax + hostPolicyBytesMax)
 
 	// slotsPerLoop and slotBytesMax bound the encoded answers that a loop keeps,
 	// to 512 KiB.
@@ -54,7 +61,7 @@ func (a *answers) encode(snap *route.Snapshot, m route.Module) *answer {
 	if a.long.is(m, a.age) {
 		return &a.long
 	}
-	a.fill(m, snap.Lookup(m))
+	a.fill(m, snap.Lookup(m), snap.Policies()[m])
 	if a.msg.Size() > slotBytesMax {
 		slot = &a.long
 		if cap(slot.body) > longKeptBytes {
@@ -70,11 +77,18 @@ func (s *answer) is(m route.Module, age uint64) bool {
 	return s.module == m && s.age == age && s.body != nil
 }
 
-func (a *answers) fill(m route.Module, hosts []route.Host) {
+func (a *answers) fill(m route.Module, hosts []route.Host, p *route.Policy) {
 	a.msg.ModID, a.msg.CmdID = m.ModID, m.CmdID
-	a.msg.Truncated = len(hosts) > hostsMax
+	limit := hostsMax
+	if a.msg.HasPolicy = p != nil && len(hosts) > 0; a.msg.HasPolicy {
+		limit = tunedHostsMax
+	}
+	a.msg.Truncated = len(hosts) > limit
 	if a.msg.Truncated {
-		hosts = hosts[:hostsMax]
+		hosts = hosts[:limit]
+	}
+	if a.msg.HasPolicy {
+		a.fillPolicy(hosts, p)
 	}
 	if cap(a.msg.Hosts) > hostsKept {
 		a.msg.Hosts = nil
@@ -82,5 +96,26 @@ func (a *answers) fill(m route.Module, hosts []route.Host) {
 	a.msg.Hosts = a.msg.Hosts[:0]
 	for _, h := range hosts {
 		a.msg.Hosts = append(a.msg.Hosts, wire.HostInfo{IP: int32(h.IP), Port: int32(h.Port)})
+	}
+}
+
+// fillPolicy takes over what is said of the module and of those hosts.
+func (a *answers) fillPolicy(hosts []route.Host, p *route.Policy) {
+	to := &a.msg.Policy
+	if cap(to.Hosts) > hostsKept {
+		to.Hosts = nil
+	}
+	to.Settings, to.Version, to.Hosts = append(to.Settings[:0], p.Settings...), p.Version, to.Hosts[:0]
+	said := p.Hosts
+	for _, h := range hosts { // both ascending
+		for len(said) > 0 && said[0].Compare(h) < 0 {
+			said = said[1:]
+		}
+		if len(said) > 0 && said[0].Host == h {
+			to.Hosts = append(to.Hosts, wire.HostPolicy{
+				HostInfo: wire.HostInfo{IP: int32(h.IP), Port: int32(h.Port)},
+				Weight:   said[0].Weight, Zone: uint32(said[0].Zone), Draining: said[0].Draining,
+			})
+		}
 	}
 }

@@ -3,9 +3,12 @@ package dns
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"lars/system/route"
+	"lars/system/store"
 	"lars/system/wire"
 )
 
@@ -93,5 +96,48 @@ func BenchmarkEncode(b *testing.B) {
 				a.encode(snap, route.Module{ModID: n % 64, CmdID: 1})
 			}
 		})
+	}
+}
+
+// A policy is sent with the hosts that it is about, and no others; without
+// hosts there is none.
+func TestPolicyInAnswers(t *testing.T) {
+	snap := table(t, 2, 10, func(m int) int { return 3 * m }) // 1,1: addresses 10, 11, 12
+	said := func(ip uint32, port uint16) route.HostPolicy {
+		return route.HostPolicy{Host: route.Host{IP: ip, Port: port}, Weight: ip, Zone: 2, Draining: ip == 12}
+	}
+	p := &route.Policy{Settings: "algorithm=rr", Version: 7, Hosts: []route.HostPolicy{said(1, 1), said(10, 80), said(11, 79), said(12, 80), said(12, 81)}}
+	snap = snap.WithPolicies(route.Policies{{ModID: 1, CmdID: 1}: p, {ModID: 0, CmdID: 1}: p})
+	var a answers
+	a.forget()
+	var got wire.GetRouteResponse
+	if err := got.Decode(a.encode(snap, route.Module{ModID: 1, CmdID: 1}).body); err != nil {
+		t.Fatal(err)
+	}
+	want := []wire.HostPolicy{
+		{HostInfo: wire.HostInfo{IP: 10, Port: 80}, Weight: 10, Zone: 2},
+		{HostInfo: wire.HostInfo{IP: 12, Port: 80}, Weight: 12, Zone: 2, Draining: true},
+	}
+	if !got.HasPolicy || string(got.Policy.Settings) != p.Settings || got.Policy.Version != 7 || !slices.Equal(got.Policy.Hosts, want) || len(got.Hosts) != 3 {
+		t.Errorf("got %+v", got)
+	}
+	plain := wire.GetRouteResponse{CmdID: 1}
+	if body := a.encode(snap, route.Module{CmdID: 1}).body; !bytes.Equal(body, plain.AppendTo(nil)) {
+		t.Errorf("module without hosts: %x", body)
+	}
+}
+
+// The longest that can be said of as many hosts as are sent fits a message.
+func TestTunedRouteFitsAMessage(t *testing.T) {
+	var a answers
+	hosts := make([]route.Host, tunedHostsMax+1)
+	p := &route.Policy{Settings: strings.Repeat("x", store.SettingsBytesMax), Version: 1 << 62}
+	for i := range hosts {
+		hosts[i] = route.Host{IP: 0x80000000 + uint32(i), Port: 65535}
+		p.Hosts = append(p.Hosts, route.HostPolicy{Host: hosts[i], Weight: store.WeightMax, Zone: 65535, Draining: true})
+	}
+	a.fill(route.Module{ModID: 1<<31 - 1, CmdID: 1<<31 - 1}, hosts, p)
+	if size := a.msg.Size(); size > wire.RouteBodyBytesMax || !a.msg.Truncated || len(a.msg.Policy.Hosts) != tunedHostsMax {
+		t.Errorf("%d bytes, %d hosts", size, len(a.msg.Policy.Hosts))
 	}
 }

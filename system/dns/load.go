@@ -58,6 +58,14 @@ func (c *compare) finish() []route.Route {
 	return c.changed
 }
 
+func modulesOf(changes store.Changes) []store.Module {
+	modules := make([]store.Module, len(changes.Modules))
+	for i, m := range changes.Modules {
+		modules[i] = m.Module
+	}
+	return modules
+}
+
 // routesOf converts what the change log says.
 func routesOf(changes store.Changes) []route.Route {
 	routes := make([]route.Route, 0, len(changes.Modules))

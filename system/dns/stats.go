@@ -15,7 +15,7 @@ type loopCounters struct {
 // storeCounters are those of the watcher.
 type storeCounters struct {
 	polls, errors, loads, increments, changed, byHand atomic.Uint64
-	alarms, confirmed, trimmed                        atomic.Uint64
+	alarms, confirmed, trimmed, badSettings           atomic.Uint64
 	duplicates, garbage                               atomic.Int64
 	readAt                                            atomic.Int64 // monotonic, since the service started
 	away                                              atomic.Bool
@@ -56,6 +56,7 @@ type Stats struct {
 	Confirmed   uint64 `json:"confirmed"`    // alarms that a second read confirmed
 	StoreErrors uint64 `json:"store_errors"` // calls of the store that failed
 	Duplicates  int64  `json:"duplicates"`   // rows of the last full load that came twice
+	BadSettings uint64 `json:"bad_settings"` // settings in the store that have no meaning, each counted once
 	Garbage     int64  `json:"garbage"`      // rows of the last full load that make no sense
 }
 
@@ -68,7 +69,7 @@ func (s *Service) Stats() Stats {
 		Away:  c.away.Load(),
 		Polls: c.polls.Load(), Loads: c.loads.Load(), Increments: c.increments.Load(),
 		Changed: c.changed.Load(), Trimmed: c.trimmed.Load(),
-		ByHand: c.byHand.Load(), Alarms: c.alarms.Load(), Confirmed: c.confirmed.Load(),
+		ByHand: c.byHand.Load(), Alarms: c.alarms.Load(), Confirmed: c.confirmed.Load(), BadSettings: c.badSettings.Load(),
 		StoreErrors: c.errors.Load(), Duplicates: c.duplicates.Load(), Garbage: c.garbage.Load(),
 	}
 	if snap != nil {

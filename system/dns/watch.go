@@ -26,9 +26,10 @@ type watcher struct {
 	log  *slog.Logger
 	loop *reactor.Loop
 
-	current  *route.Snapshot // nil before the first load
-	fresh    bool            // current is not yet published
-	changed  []route.Module  // in it
+	current  *route.Snapshot         // nil before the first load
+	fresh    bool                    // current is not yet published
+	changed  []route.Module          // in it
+	refused  map[route.Module]string // settings without meaning, each told once
 	migrated bool
 	guard    route.Guard
 	doubting bool          // the next read is the second one of a doubtful state
@@ -45,7 +46,7 @@ type watcher struct {
 
 func newWatcher(s *Service, st Store) *watcher {
 	return &watcher{
-		s: s, st: st, log: s.cfg.Log, loop: s.r.Loops()[0],
+		s: s, st: st, log: s.cfg.Log, loop: s.r.Loops()[0], refused: map[route.Module]string{},
 		backoff: service.Backoff{
 			Min: s.cfg.Poll, Max: max(awayPauseMax, s.cfg.Poll), Random: rand.New(rand.NewPCG(s.cfg.Seed, 0)),
 		},
@@ -97,8 +98,14 @@ func (w *watcher) read(ctx context.Context) error {
 	case !changes.Complete:
 		return w.reload(ctx)
 	}
+	policies := w.current.Policies()
+	if modules := modulesOf(changes); len(modules) > 0 {
+		if policies, err = w.policies(ctx, modules...); err != nil {
+			return err
+		}
+	}
 	w.s.counters.increments.Add(1)
-	w.judge(w.current.Apply(changes.Version, routesOf(changes)))
+	w.judge(w.current.Apply(changes.Version, routesOf(changes)).WithPolicies(policies))
 	return nil
 }
 
@@ -118,8 +125,12 @@ func (w *watcher) first(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	policies, err := w.policies(ctx)
+	if err != nil {
+		return err
+	}
 	w.countLoad(loaded)
-	w.current, w.fresh = b.Build(loaded.Version), true
+	w.current, w.fresh = b.Build(loaded.Version).WithPolicies(policies), true
 	w.log.Info("dns: routes loaded", "version", loaded.Version, "modules", w.current.Modules(),
 		"routes", w.current.Routes(), "duplicates", loaded.Duplicates, "garbage", loaded.Garbage,
 		"took", w.s.cfg.Wall().Sub(began).Round(time.Millisecond))
@@ -133,13 +144,17 @@ func (w *watcher) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	policies, err := w.policies(ctx)
+	if err != nil {
+		return err
+	}
 	w.countLoad(loaded)
 	changed := c.finish()
 	if loaded.Version == w.current.Version() && len(changed) > 0 && !w.doubting {
 		w.s.counters.byHand.Add(uint64(len(changed)))
 		w.log.Info("dns: routes were changed without a new version", "modules", len(changed), "version", loaded.Version)
 	}
-	w.judge(w.current.Apply(loaded.Version, changed))
+	w.judge(w.current.Apply(loaded.Version, changed).WithPolicies(policies))
 	return nil
 }
 

@@ -100,7 +100,7 @@ type Route struct {
 // and all others are as in s. It copies what changed and shares the rest. Of
 // two routes for one module the later counts. The slices are copied.
 func (s *Snapshot) Apply(version int64, changed []Route) *Snapshot {
-	next := &Snapshot{version: version, modules: s.Modules(), routes: s.Routes()}
+	next := &Snapshot{version: version, modules: s.Modules(), routes: s.Routes(), policies: s.Policies()}
 	if s != nil {
 		next.shards = slices.Clone(s.shards)
 	}

@@ -2,8 +2,8 @@ package route
 
 import "slices"
 
-// Diff returns the modules whose routes differ between two snapshots: changed,
-// new and gone, each once. It skips what the two share.
+// Diff returns the modules whose routes or policies differ between two
+// snapshots: changed, new and gone, each once. It skips what the two share.
 func Diff(before, after *Snapshot) []Module {
 	var changed []Module
 	after.unshared(before, func(m Module, hosts []Host) {
@@ -13,6 +13,13 @@ func Diff(before, after *Snapshot) []Module {
 	})
 	before.unshared(after, func(m Module, _ []Host) {
 		if len(after.Lookup(m)) == 0 {
+			changed = append(changed, m)
+		}
+	})
+	routes := slices.Clone(changed)
+	slices.SortFunc(routes, Module.Compare)
+	after.Policies().diff(before.Policies(), func(m Module) {
+		if _, already := slices.BinarySearchFunc(routes, m, Module.Compare); !already {
 			changed = append(changed, m)
 		}
 	})

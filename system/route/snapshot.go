@@ -18,6 +18,8 @@ type Snapshot struct {
 	shards  []*shard // a power of two of them, or none; nil: empty shard
 	modules int
 	routes  int
+
+	policies Policies // few: those of which something is said
 }
 
 // shard holds the routes of its modules, in the order of their keys.
