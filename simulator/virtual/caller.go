@@ -181,7 +181,9 @@ func (c *caller) picked(q *call, h store.Host) {
 	c.r.known.Known(now, c.agent.name, q.module)
 	q.host = h
 	c.r.picks.Picked(now, q.module, h, c.r.faults.routesSince(c.agent, now))
-	c.r.quota.Picked(now, c.agent.name, q.module, h)
+	if c.agent.classic() {
+		c.r.quota.Picked(now, c.agent.name, q.module, h)
+	}
 	if q.began >= c.r.calm {
 		c.r.share.Picked(q.module, h)
 	}

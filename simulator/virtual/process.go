@@ -199,7 +199,7 @@ func (r *run) newAgent(i int) *agentProcess {
 			Reporter:   agent.Peer{Addrs: r.reporter.addr(wire.ReporterPort).String()},
 			RoutesFile: "routes", Files: a.files,
 			Caller: callerOf(i, a.lives).String(),
-			Wall:   a.host.Now, Seed: seed,
+			Wall:   a.host.Now, Seed: seed, Balance: a.settings(),
 			Log: slog.New(stateLog{slog.DiscardHandler, func(m store.Module, h store.Host, overloaded bool) {
 				r.quota.Changed(a.name, m, h, overloaded)
 			}}),
@@ -210,6 +210,18 @@ func (r *run) newAgent(i int) *agentProcess {
 		a.finish()
 	}
 	return a
+}
+
+// classic says whether the agent balances as the original does. The first does,
+// beside others with the default policy. Only of the former is it a promise that
+// probes keep to a quota: the latter, when nothing is known to work, uses all.
+func (a *agentProcess) classic() bool { return a.index == 0 }
+
+func (a *agentProcess) settings() string {
+	if a.classic() {
+		return "algorithm=classic"
+	}
+	return ""
 }
 
 // callerOf is the address under which a life of an agent reports.

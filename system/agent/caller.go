@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"lars/reactor"
 )
 
 // lookupMax bounds the look-up of the host's own name.
@@ -28,6 +30,15 @@ func localIPv4(fixed string) uint32 {
 		}
 	}
 	return number(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+}
+
+// callerOf tells the senders of datagrams apart, by address and port: the
+// balancing holds failures against callers that have them everywhere. A program
+// that uses the client library has one port for each of the agent's.
+func callerOf(p reactor.Peer) uint32 {
+	a := p.Addr()
+	b := a.Addr().As16()
+	return binary.LittleEndian.Uint32(b[12:])*0x9E3779B1 ^ uint32(a.Port())*0x85EBCA77
 }
 
 func number(a netip.Addr) uint32 {

@@ -36,7 +36,16 @@ type Config struct {
 	// one that the host's name stands for, as in the original.
 	Caller string
 
-	// The knobs of the balancing; a zero one means what package balance says.
+	// Balance is how modules are balanced of which dns says nothing: the text
+	// form of balance.Settings. "" means that package's default policy;
+	// "algorithm=classic" what the original does. Settings of a module replace
+	// it as a whole.
+	Balance string
+	// Zone is where the agent and its callers are; 0: not known.
+	Zone int
+
+	// The knobs of the algorithm classic, where neither Balance nor a module's
+	// settings name them; a zero one means what package balance says.
 	ProbeNum, InitSuccCnt, InitErrCnt, ContinErrLimit, ContinSuccLimit int
 	ErrRate, SuccRate, WindowErrRate                                   float64
 	IdleTimeout, OverloadTimeout                                       time.Duration
@@ -193,6 +202,7 @@ func (c *Config) balanceKeys(s *conf.Set) {
 	name := func(key string) conf.Name {
 		return conf.Name{Section: "loadbalance", Key: key, Flag: strings.ReplaceAll(key, "_", "-")}
 	}
+	s.String(&c.Balance, name("balance"), checkBalance, "`settings` of modules of which dns says nothing, such as \"algorithm=p2c outlier=off\"; empty: the default policy; algorithm=classic: the original's, to which the keys below belong. See lars policy list")
 	s.Int(&c.ProbeNum, name("probe_num"), 1, 1<<30, "`number` of picks between two probes of overloaded hosts")
 	s.Int(&c.InitSuccCnt, name("init_succ_cnt"), 1, 1<<30, "`number` of successes that a fresh idle host is credited with")
 	s.Int(&c.InitErrCnt, name("init_err_cnt"), 1, 1<<30, "`number` of errors that a freshly overloaded host is charged with")
@@ -212,6 +222,7 @@ func (c *Config) agentKeys(s *conf.Set) {
 	}
 	s.String(&c.IP, name("ip"), conf.IP, "`address` to listen on")
 	s.Int(&c.Port, name("port"), 0, 65533, "first `port` of three in a row (UDP), 0 for any three free ones")
+	s.Int(&c.Zone, name("zone"), 0, 65535, "`number` of the zone that the agent and its callers are in, 0 when not known")
 	s.Int(&c.Threads, conf.Name{Section: "agent", Key: "threads", Flag: "loops"}, 1, 1024, "`number` of event loops; more than three idle")
 	s.String(&c.Caller, name("caller"), emptyOr(conf.IP), "IPv4 `address` that statistics are reported under, instead of the host's own")
 	s.Seconds(&c.NegativeTTL, name("negative_ttl"), time.Millisecond, timeMax, "least `time` between two pulls of one module")
@@ -266,15 +277,32 @@ func (c Config) resolve() (Config, error) {
 			return c, fmt.Errorf("agent: %w", err)
 		}
 	}
-	return c, c.balance().Check()
+	if c.Zone < 0 || c.Zone > 65535 {
+		return c, fmt.Errorf("agent: zone %d: a number from 0 to 65535", c.Zone)
+	}
+	_, err := c.settings("")
+	return c, err
 }
 
-// balance is the part of the balancers.
-func (c Config) balance() balance.Settings {
-	return balance.Settings{Algorithm: "classic", Classic: balance.Config{
-		ProbeNum: c.ProbeNum, InitSuccCnt: c.InitSuccCnt, InitErrCnt: c.InitErrCnt,
-		ErrRate: float32(c.ErrRate), SuccRate: float32(c.SuccRate), WindowErrRate: float32(c.WindowErrRate),
-		ContinErrLimit: c.ContinErrLimit, ContinSuccLimit: c.ContinSuccLimit,
-		IdleTimeout: c.IdleTimeout, OverloadTimeout: c.OverloadTimeout, HostsMax: c.HostsMax,
-	}}
+// settings are those of a module of which dns says text.
+func (c *Config) settings(text string) (balance.Settings, error) {
+	s, err := balance.ParseSettings(cmp.Or(text, c.Balance))
+	if err != nil {
+		return s, fmt.Errorf("agent: %w", err)
+	}
+	k := &s.Classic
+	k.ProbeNum = cmp.Or(k.ProbeNum, c.ProbeNum)
+	k.InitSuccCnt, k.InitErrCnt = cmp.Or(k.InitSuccCnt, c.InitSuccCnt), cmp.Or(k.InitErrCnt, c.InitErrCnt)
+	k.ErrRate, k.SuccRate = cmp.Or(k.ErrRate, float32(c.ErrRate)), cmp.Or(k.SuccRate, float32(c.SuccRate))
+	k.WindowErrRate = cmp.Or(k.WindowErrRate, float32(c.WindowErrRate))
+	k.ContinErrLimit = cmp.Or(k.ContinErrLimit, c.ContinErrLimit)
+	k.ContinSuccLimit = cmp.Or(k.ContinSuccLimit, c.ContinSuccLimit)
+	k.IdleTimeout, k.OverloadTimeout = cmp.Or(k.IdleTimeout, c.IdleTimeout), cmp.Or(k.OverloadTimeout, c.OverloadTimeout)
+	k.HostsMax = min(cmp.Or(k.HostsMax, c.HostsMax), c.HostsMax)
+	return s, s.Check()
+}
+
+func checkBalance(text string) error {
+	_, err := balance.ParseSettings(text)
+	return err
 }

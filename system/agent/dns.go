@@ -135,30 +135,16 @@ func (d *dns) onRoute(q *reactor.Request) {
 		d.count.add(NegativeID)
 		return
 	}
-	hosts := d.hosts(r)
-	if len(hosts) == 0 && len(r.Hosts) > 0 {
+	n, bad := newsOf(r)
+	if bad > 0 {
+		d.count[BadHost].Add(uint64(bad))
+	}
+	if len(n.hosts) == 0 && len(r.Hosts) > 0 {
 		return // not one is an address: this is no word that there are none
 	}
 	name := route.Module{ModID: r.ModID, CmdID: r.CmdID}
 	sh := d.service.shards[i]
-	sh.loop.Post(func() { sh.update(name, hosts) })
-}
-
-// hosts checks and copies the hosts of a route.
-func (d *dns) hosts(r *wire.GetRouteResponse) []route.Host {
-	if len(r.Hosts) == 0 {
-		return nil
-	}
-	hosts := make([]route.Host, 0, len(r.Hosts))
-	for _, h := range r.Hosts {
-		host, err := route.MakeHost(int64(h.IP), int64(h.Port))
-		if err != nil {
-			d.count.add(BadHost)
-			continue
-		}
-		hosts = append(hosts, host)
-	}
-	return hosts
+	sh.loop.Post(func() { sh.update(name, n) })
 }
 
 func (d *dns) close() {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"io"
@@ -35,6 +36,15 @@ func eachBackend(t *testing.T, f func(t *testing.T, open func(loops int) *reacto
 	}
 }
 
+func mustOpen(t testing.TB, name string) driver.Driver {
+	t.Helper()
+	d, err := backends.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func openReactor(t testing.TB, d driver.Driver, loops int) *reactor.Reactor {
 	t.Helper()
 	r, err := reactor.Open(d, reactor.Config{Loops: loops})
@@ -45,8 +55,11 @@ func openReactor(t testing.TB, d driver.Driver, loops int) *reactor.Reactor {
 	return r
 }
 
+// start runs an agent until the test ends. Unless a test says otherwise it
+// balances as the original does, which is what most of them are about.
 func start(t testing.TB, r *reactor.Reactor, c Config) *Service {
 	t.Helper()
+	c.Balance = cmp.Or(c.Balance, "algorithm=classic")
 	s, err := Start(r, c)
 	if err != nil {
 		t.Fatal(err)
@@ -215,12 +228,13 @@ type fakeDNS struct {
 	peer
 	mu     sync.Mutex
 	routes map[route.Module][]route.Host
+	policy map[route.Module]*wire.Policy // as far as something is said
 	pulled map[route.Module]int
 	mute   bool // it reads, and answers nothing
 }
 
 func newDNS(t testing.TB) *fakeDNS {
-	d := &fakeDNS{routes: map[route.Module][]route.Host{}, pulled: map[route.Module]int{}}
+	d := &fakeDNS{routes: map[route.Module][]route.Host{}, pulled: map[route.Module]int{}, policy: map[route.Module]*wire.Policy{}}
 	d.peer.t, d.peer.serve = t, d.answer
 	return d
 }
@@ -242,12 +256,30 @@ func (d *fakeDNS) answer(c net.Conn) {
 		m := mod(r.ModID, r.CmdID)
 		d.mu.Lock()
 		d.pulled[m]++
-		hosts, mute := d.routes[m], d.mute
+		mute, answer := d.mute, d.frame(m)
 		d.mu.Unlock()
 		if !mute {
-			_, _ = c.Write(frame.Append(nil, wire.IDGetRouteResponse, routeOf(m, hosts).AppendTo(nil)))
+			_, _ = c.Write(answer)
 		}
 	}
+}
+
+// frame is the answer for a module. Call it with d locked.
+func (d *fakeDNS) frame(m route.Module) []byte {
+	a := routeOf(m, d.routes[m])
+	if p := d.policy[m]; p != nil {
+		a.HasPolicy, a.Policy = true, *p
+	}
+	return frame.Append(nil, wire.IDGetRouteResponse, a.AppendTo(nil))
+}
+
+// pushPolicy says something of a module's balancing.
+func (d *fakeDNS) pushPolicy(m route.Module, settings string, version int64, hosts ...wire.HostPolicy) {
+	d.mu.Lock()
+	d.policy[m] = &wire.Policy{Settings: []byte(settings), Version: version, Hosts: hosts}
+	b := d.frame(m)
+	d.mu.Unlock()
+	d.push(b)
 }
 
 func (d *fakeDNS) set(m route.Module, hosts []route.Host) {

@@ -19,6 +19,7 @@ type letter struct {
 	host   wire.GetHostRequest
 	route  wire.GetRouteRequest
 	report wire.ReportRequest
+	hosts  hostsQuestion
 }
 
 // inbox takes such requests to the owning loop. Its two lists take turns, so

@@ -36,7 +36,7 @@ func many(t *testing.T, s *Service, n int) (callAll func()) {
 	onAll(func(sh *shard, m route.Module) { sh.load(m, addrs(1, 1)) })
 	return func() {
 		onAll(func(sh *shard, m route.Module) {
-			sh.takeReport(&wire.ReportRequest{ModID: m.ModID, CmdID: m.CmdID, Host: info(addr(1)), HasHost: true})
+			sh.takeReport(&wire.ReportRequest{ModID: m.ModID, CmdID: m.CmdID, Host: info(addr(1)), HasHost: true}, 0)
 		})
 	}
 }

@@ -28,6 +28,7 @@ type shard struct {
 	logged int      // lines that this second still has room for
 	resync int      // number of the last one that began
 	random *rand.Rand
+	zone   uint16 // of callers that tell none
 
 	// Messages are decoded to and encoded from here.
 	hostRequest  wire.GetHostRequest
@@ -48,6 +49,7 @@ func newShard(s *Service, index int, loop *reactor.Loop) (*shard, error) {
 		service: s, index: index, loop: loop, logged: linesPerSecondMax,
 		table:  newTable(c.ModulesMax/wire.AgentPorts, c.UnknownMax/wire.AgentPorts),
 		random: rand.New(rand.NewPCG(c.Seed, uint64(index))),
+		zone:   uint16(c.Zone),
 	}
 	sh.inbox.drain = sh.readInbox
 	return sh, sh.out.init(sh)
@@ -59,6 +61,7 @@ func (s *shard) router() *reactor.Router {
 	r.Handle(wire.IDGetHostRequest, s.onGetHost, nil)
 	r.Handle(wire.IDReportRequest, s.onReport, nil)
 	r.Handle(wire.IDAPIGetRouteRequest, s.onGetRoute, nil)
+	r.Handle(wire.IDHostsRequest, s.onHosts, nil)
 	return r
 }
 
@@ -97,7 +100,7 @@ func (s *shard) onGetHost(q *reactor.Request) {
 	case o.loop != s.loop:
 		s.forward(o, letter{peer: q.Peer(), id: q.ID, host: *r})
 	default:
-		a := o.getHost(r)
+		a := o.getHost(r, callerOf(q.Peer()))
 		b, err := q.ReplyAlloc(wire.IDGetHostResponse, a.Size())
 		if err != nil {
 			s.count.add(Unanswered)
@@ -135,7 +138,7 @@ func (s *shard) onReport(q *reactor.Request) {
 	case o.loop != s.loop:
 		s.forward(o, letter{peer: q.Peer(), id: q.ID, report: *r})
 	default:
-		o.takeReport(r)
+		o.takeReport(r, callerOf(q.Peer()))
 	}
 }
 
@@ -147,13 +150,15 @@ func (s *shard) readInbox() {
 		var err error
 		switch l.id {
 		case wire.IDGetHostRequest:
-			s.body = s.getHost(&l.host).AppendTo(s.body[:0])
+			s.body = s.getHost(&l.host, callerOf(l.peer)).AppendTo(s.body[:0])
 			err = l.peer.Send(wire.IDGetHostResponse, s.body)
 		case wire.IDAPIGetRouteRequest:
 			s.body = s.getRoute(&l.route).AppendTo(s.body[:0])
 			err = l.peer.Send(wire.IDAPIGetRouteResponse, s.body)
 		case wire.IDReportRequest:
-			s.takeReport(&l.report)
+			s.takeReport(&l.report, callerOf(l.peer))
+		case wire.IDHostsRequest:
+			err = l.peer.Send(wire.IDHostsResponse, s.hostStates(&l.hosts))
 		}
 		if err != nil {
 			s.count.add(Unanswered)
@@ -163,7 +168,7 @@ func (s *shard) readInbox() {
 }
 
 // getHost answers from memory. The answer is valid until the next call.
-func (s *shard) getHost(r *wire.GetHostRequest) *wire.GetHostResponse {
+func (s *shard) getHost(r *wire.GetHostRequest, caller uint32) *wire.GetHostResponse {
 	a := &s.hostAnswer
 	*a = wire.GetHostResponse{Seq: r.Seq, ModID: r.ModID, CmdID: r.CmdID, Retcode: wire.RetNoExist}
 	now := s.loop.Now()
@@ -172,7 +177,11 @@ func (s *shard) getHost(r *wire.GetHostRequest) *wire.GetHostResponse {
 		s.count.add(NoExist)
 		return a
 	}
-	switch c := m.lb.Pick(now, balance.Ask{}); c.Verdict {
+	ask := balance.Ask{Key: r.Key, Caller: caller, Zone: s.zone}
+	if r.Zone != 0 {
+		ask.Zone = uint16(r.Zone)
+	}
+	switch c := m.lb.Pick(now, ask); c.Verdict {
 	case balance.Picked:
 		s.count.add(Picked)
 		a.Retcode, a.HasHost = wire.RetSucc, true
@@ -237,7 +246,7 @@ func (s *shard) pull(now time.Duration, m *module) error {
 }
 
 // takeReport takes in how a call went.
-func (s *shard) takeReport(r *wire.ReportRequest) {
+func (s *shard) takeReport(r *wire.ReportRequest, caller uint32) {
 	host, err := route.MakeHost(int64(r.Host.IP), int64(r.Host.Port))
 	if err != nil {
 		s.count.add(BadHost)
@@ -249,7 +258,9 @@ func (s *shard) takeReport(r *wire.ReportRequest) {
 		return
 	}
 	failed := r.Retcode != wire.RetSucc
-	e := m.lb.Report(s.loop.Now(), balance.Result{Host: host, Outcome: balance.OutcomeOf(r.Retcode)})
+	e := m.lb.Report(s.loop.Now(), balance.Result{
+		Host: host, Outcome: balance.OutcomeOf(r.Retcode), Caller: caller, Latency: time.Duration(r.LatencyUS) * time.Microsecond,
+	})
 	if e.Unknown {
 		s.count.add(UnknownHost)
 		return

@@ -118,10 +118,16 @@ func TestForwardedRequestsAllocateNothing(t *testing.T) {
 
 // BenchmarkHandler is decoding, deciding and encoding, without the socket.
 func BenchmarkHandler(b *testing.B) {
+	for _, algorithm := range []string{"classic", "ewma"} {
+		b.Run(algorithm, func(b *testing.B) { benchmarkHandler(b, "algorithm="+algorithm) })
+	}
+}
+
+func benchmarkHandler(b *testing.B, settings string) {
 	d, _ := backends.Open("epoll")
 	r := openReactor(b, d, 1)
 	p := startReporter(b)
-	s, err := filled(r, Config{Reporter: p.where(), ReportEvery: time.Hour})
+	s, err := filled(r, Config{Reporter: p.where(), ReportEvery: time.Hour, Balance: settings})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -145,7 +151,7 @@ func BenchmarkHandler(b *testing.B) {
 		onLoop(b, func(n int) {
 			q := &sh.hostRequest
 			if err := q.Decode(questions[n%50]); err == nil && sh.owner(q.ModID, q.CmdID, nil) == sh {
-				a := sh.getHost(q)
+				a := sh.getHost(q, callerOf(reactor.Peer{}))
 				_ = a.Size() // as before an answer in place
 				buf = a.AppendTo(buf[:0])
 			}
@@ -160,7 +166,7 @@ func BenchmarkHandler(b *testing.B) {
 		onLoop(b, func(n int) {
 			q := &sh.report
 			if err := q.Decode(bodies[n%500]); err == nil && sh.owner(q.ModID, q.CmdID, nil) == sh {
-				sh.takeReport(q)
+				sh.takeReport(q, callerOf(reactor.Peer{}))
 			}
 		})
 	})

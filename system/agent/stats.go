@@ -10,37 +10,40 @@ type Kind int
 
 // The kinds.
 const (
-	Picked        Kind = iota // get_host answered with a host
-	Overload                  // get_host answered: all hosts are overloaded
-	NoExist                   // get_host answered: no host
-	Routes                    // get_route answered
-	RoutesCut                 // of those, cut to fit a datagram
-	Reports                   // reports taken in
-	UnknownModule             // report dropped: no such module, or without hosts
-	UnknownHost               // report dropped: the module has no such host (any more)
-	BadHost                   // report dropped, or host of a route left out: no address, or port not 1 to 65535
-	NegativeID                // request dropped: a negative modid or cmdid
-	Malformed                 // message dropped: not the protobuf that its id says
-	Misrouted                 // request that reached the wrong one of the three ports, and was answered
-	InboxFull                 // of those, dropped: too many waited for the owning loop
-	Unanswered                // answer dropped: the socket took no more
-	Refused                   // module not added: a limit is reached
-	HostsRefused              // host not added: the module has too many
-	Uncounted                 // report whose statistics found no room
-	Pulls                     // pulls sent to dns
-	PullsLost                 // pulls not sent: not connected to dns, or it takes no more
-	Answers                   // routes received from dns, answers and pushes
-	Unasked                   // of those, dropped: the module is not known here (any more)
-	Emptied                   // modules that lost their last host
-	Resyncs                   // times that all modules were set to be pulled again
-	Silences                  // connections given up because dns did not answer or the reporter took nothing
-	StatusSent                // status reports handed to the reporter's connection
-	StatusAgain               // of those, repeated after a reconnect
-	StatusLost                // status reports that the connection did not take; those kept are sent again
-	StatusEarly               // status reports that room could not be kept for until all doubt was over: lost, if their connection was
-	Overloads                 // hosts that became overloaded
-	Recoveries                // hosts that became idle again
-	SavesFailed               // attempts to write the routes file that failed
+	Picked          Kind = iota // get_host answered with a host
+	Overload                    // get_host answered: all hosts are overloaded
+	NoExist                     // get_host answered: no host
+	Routes                      // get_route answered
+	RoutesCut                   // of those, cut to fit a datagram
+	Reports                     // reports taken in
+	UnknownModule               // report dropped: no such module, or without hosts
+	UnknownHost                 // report dropped: the module has no such host (any more)
+	BadHost                     // report dropped, or host of a route left out: no address, or port not 1 to 65535
+	NegativeID                  // request dropped: a negative modid or cmdid
+	Malformed                   // message dropped: not the protobuf that its id says
+	Misrouted                   // request that reached the wrong one of the three ports, and was answered
+	InboxFull                   // of those, dropped: too many waited for the owning loop
+	Unanswered                  // answer dropped: the socket took no more
+	Refused                     // module not added: a limit is reached
+	HostsRefused                // host not added: the module has too many
+	Uncounted                   // report whose statistics found no room
+	Pulls                       // pulls sent to dns
+	PullsLost                   // pulls not sent: not connected to dns, or it takes no more
+	Answers                     // routes received from dns, answers and pushes
+	Unasked                     // of those, dropped: the module is not known here (any more)
+	Emptied                     // modules that lost their last host
+	Resyncs                     // times that all modules were set to be pulled again
+	Silences                    // connections given up because dns did not answer or the reporter took nothing
+	StatusSent                  // status reports handed to the reporter's connection
+	StatusAgain                 // of those, repeated after a reconnect
+	StatusLost                  // status reports that the connection did not take; those kept are sent again
+	StatusEarly                 // status reports that room could not be kept for until all doubt was over: lost, if their connection was
+	Overloads                   // hosts that became overloaded
+	Recoveries                  // hosts that became idle again
+	BadSettings                 // settings of a module from dns that have no meaning here; those before stay in force
+	SettingsChanged             // times that a module was balanced anew, with other settings
+	States                      // questions for the states of hosts, answered
+	SavesFailed                 // attempts to write the routes file that failed
 	kinds
 )
 
@@ -48,7 +51,7 @@ var kindNames = [kinds]string{
 	"picked", "overload", "no_exist", "routes", "routes_cut", "reports", "unknown_module", "unknown_host",
 	"bad_host", "negative_id", "malformed", "misrouted", "inbox_full", "unanswered", "refused", "hosts_refused",
 	"uncounted", "pulls", "pulls_lost", "answers", "unasked", "emptied", "resyncs", "silences", "status_sent",
-	"status_again", "status_lost", "status_early", "overloads", "recoveries", "saves_failed",
+	"status_again", "status_lost", "status_early", "overloads", "recoveries", "bad_settings", "settings_changed", "states", "saves_failed",
 }
 
 // String is the kind's name in statistics.

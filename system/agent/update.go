@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -13,9 +14,9 @@ import (
 // Routes come to a shard here: from dns, answer and push alike, and once from
 // the file.
 
-// update takes a module's route from dns. hosts belongs to the shard from now
-// on; none: the module does not exist, or no longer.
-func (s *shard) update(name route.Module, hosts []route.Host) {
+// update takes what dns says of a module, which belongs to the shard from now
+// on.
+func (s *shard) update(name route.Module, n news) {
 	m := s.table.get(name)
 	if m == nil {
 		s.count.add(Unasked)
@@ -26,35 +27,83 @@ func (s *shard) update(name route.Module, hosts []route.Host) {
 		m.fromDisk = false
 		s.gauge.disk.Add(-1)
 	}
-	if len(hosts) == 0 {
+	if len(n.hosts) == 0 {
 		s.empty(now, m)
 		return
 	}
 	m.nextPull = now + s.service.config.UpdateTimeout + 1 // older than it, not as old
-	if s.set(now, m, hosts) {
-		s.service.keeper.note(name, hosts)
+	if s.set(now, m, n) {
+		s.service.keeper.note(name, addresses(n.hosts))
 	}
 }
 
-// set gives a module its hosts and reports whether that changed anything.
-func (s *shard) set(now time.Duration, m *module, hosts []route.Host) bool {
+// set gives a module its hosts and settings, and reports whether its hosts may
+// have changed. With other settings all begins anew, as if every host had just
+// come: what one algorithm knows of a host means little to another.
+func (s *shard) set(now time.Duration, m *module, n news) bool {
+	lb := m.lb
+	if lb == nil || n.settings != m.settings {
+		lb = s.open(m, n.settings)
+	}
+	if lb == nil {
+		return false // the configuration was tried at the start
+	}
+	m.version = n.version
 	if m.lb == nil {
-		lb, err := balance.Open(s.service.config.balance(), s.random.Uint64())
-		if err != nil {
-			return false // the configuration was tried at the start
-		}
-		m.lb = lb
 		s.table.unlink(m)
 	}
-	return s.replace(now, m, hosts)
+	return s.replace(now, m, lb, n.hosts)
 }
 
-// replace changes the hosts of a balancer. Statistics call a host that left
-// overloaded no longer.
-func (s *shard) replace(now time.Duration, m *module, hosts []route.Host) bool {
-	before := m.lb.Len()
-	s.markOverloaded(m, false)
-	e := m.lb.Update(now, balance.Plain(hosts))
+// open makes a module's balancer of what dns says. Settings that have no
+// meaning to this agent leave those in force, or else its own.
+func (s *shard) open(m *module, text string) balance.Balancer {
+	m.settings = text
+	settings, err := s.service.config.settings(text)
+	if err != nil {
+		s.count.add(BadSettings)
+		if s.logged > 0 {
+			s.logged--
+			s.service.config.Log.Warn("settings of a module have no meaning here", "module", m.name, "err", err)
+		}
+		if m.lb != nil {
+			return m.lb
+		}
+		if settings, err = s.service.config.settings(""); err != nil {
+			return nil
+		}
+	}
+	lb, err := balance.Open(settings, s.random.Uint64())
+	if err != nil {
+		return m.lb
+	}
+	if m.lb != nil {
+		s.count.add(SettingsChanged)
+		s.service.config.Log.Info("module is balanced anew", "module", m.name, "settings", short(settings))
+	}
+	m.inForce = short(settings)
+	return lb
+}
+
+// short is the text of settings without what the configuration has added.
+func short(s balance.Settings) string {
+	s.Algorithm = cmp.Or(s.Algorithm, balance.DefaultAlgorithm)
+	if s.Algorithm != "classic" && s.Algorithm != "elb" {
+		s.Classic = balance.Config{}
+	}
+	return s.String()
+}
+
+// replace changes the hosts of a module, and possibly its balancer. Statistics
+// call a host that left overloaded no longer.
+func (s *shard) replace(now time.Duration, m *module, lb balance.Balancer, hosts []balance.Host) bool {
+	before := 0
+	if m.lb != nil {
+		before = m.lb.Len()
+		s.markOverloaded(m, false)
+	}
+	m.lb = lb
+	e := lb.Update(now, hosts)
 	changed := len(e.Changes) > 0
 	if e.Refused > 0 {
 		s.count[HostsRefused].Add(uint64(e.Refused))
@@ -86,7 +135,7 @@ func (s *shard) empty(now time.Duration, m *module) {
 	if m.lb == nil {
 		return // as expected; nextPull stands since the pull
 	}
-	s.replace(now, m, nil)
+	s.replace(now, m, m.lb, nil)
 	m.lb, m.asked = nil, now
 	m.nextPull = now + s.service.config.NegativeTTL
 	s.table.link(m)
@@ -104,7 +153,7 @@ func (s *shard) load(name route.Module, hosts []route.Host) {
 		s.count.add(Refused)
 		return
 	}
-	s.set(now, m, hosts)
+	s.set(now, m, news{hosts: balance.Plain(hosts)})
 	m.fromDisk = true
 	s.gauge.disk.Add(1)
 }

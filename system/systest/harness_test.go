@@ -117,14 +117,15 @@ type env struct {
 
 // quick are flags that make a system fast enough for tests, and leave it no
 // other way to learn of an edit than the push: nothing is read or pulled again
-// within the test's time. Windows of the balancing do not end by themselves.
+// within the test's time. Modules are balanced as by the original, unless a test
+// says otherwise, and its windows do not end by themselves.
 func quick() map[string][]string {
 	return map[string][]string{
 		up.DNS:      {"--poll", "50ms", "--reload", "1h"},
 		up.Reporter: {"--linger", "10ms", "--retry-max", "200ms"},
 		up.Agent: {
 			"--report-every", "100ms", "--negative-ttl", "100ms", "--pull-spread", "10ms", "--update-timeout", "1h",
-			"--idle-timeout", "1h", "--overload-timeout", "1h", "--caller", "10.9.8.7",
+			"--idle-timeout", "1h", "--overload-timeout", "1h", "--caller", "10.9.8.7", "--balance", "algorithm=classic",
 		},
 	}
 }
