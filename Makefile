@@ -10,7 +10,7 @@ bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
-.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines sim soak study up proto deps clean help
+.PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines sim agree soak study up proto deps clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -82,6 +82,9 @@ selftest: build ## learn the noise of this machine: make selftest SELFTEST_FLAGS
 sim: build ## the system under a plan of faults: make sim PLAN=slow-host SEED=7 in virtual time; BACKEND=epoll live
 	@$(LARS) sim $(if $(filter file,$(origin BACKEND)),virtual $(if $(FOR),--for $(FOR)),live --backend $(BACKEND) $(if $(OUT),--out $(OUT))) \
 		$(if $(PLAN),--plan $(PLAN)) $(if $(SEED),--seed $(SEED)) $(SIM_FLAGS)
+
+agree: build ## do live runs agree with virtual ones? rewrites results/simulator
+	@$(LARS) sim agree --out results/simulator $(AGREE_FLAGS)
 
 soak: build ## the same under random plans, seed after seed: make soak FOR=1h
 	@$(LARS) sim soak $(if $(FOR),--for $(FOR))
