@@ -91,7 +91,9 @@ func (s *server) start() (done chan error, err error) {
 		return nil, err
 	}
 	awaitParked(name, done)
+	s.mu.Lock()
 	s.started = time.Now()
+	s.mu.Unlock()
 	for range loops {
 		if err := s.control(done); err != nil {
 			s.ending.Store(true)
@@ -254,7 +256,10 @@ func (s *server) forget(ec evio.Conn) {
 
 // end makes evio's server end, and run not start another.
 func (s *server) end() {
-	if wait := ageMin - time.Since(s.started); wait > 0 {
+	s.mu.Lock()
+	started := s.started
+	s.mu.Unlock()
+	if wait := ageMin - time.Since(started); wait > 0 {
 		time.Sleep(wait)
 	}
 	s.ending.Store(true)
@@ -294,8 +299,11 @@ func (s *server) run(done chan error) {
 		var err error
 		if done, err = s.start(); err != nil {
 			s.dropControls()
-		} else {
-			pause = backoffMin
+			continue
+		}
+		pause = backoffMin
+		if s.closed.Load() && s.live.Load() == 0 {
+			s.end() // Close found nobody to wake while this one started
 		}
 	}
 }

@@ -333,6 +333,7 @@ type fakeReporter struct {
 	reports []wire.ReportStatusRequest
 	seen    map[[2]uint64]bool // boot and number
 	again   int
+	calls   int                  // of all totals
 	totals  map[string][2]uint32 // "module host": increments, each mark once
 	last    map[string]wire.HostCallResult
 }
@@ -374,6 +375,7 @@ func (p *fakeReporter) enter(r wire.ReportStatusRequest) {
 	for _, x := range r.Results {
 		k := statusKey(mod(r.ModID, r.CmdID), route.Host{IP: uint32(x.IP), Port: uint16(x.Port)})
 		sum := p.totals[k]
+		p.calls += int(x.SuccAdd + x.ErrAdd)
 		p.totals[k] = [2]uint32{sum[0] + x.SuccAdd, sum[1] + x.ErrAdd}
 		p.last[k] = x
 	}

@@ -99,7 +99,7 @@ func (e *env) agentKilled(t *testing.T, r *rand.Rand, modid int32) {
 	}
 	l.away.Store(true)
 	e.sys.Kill(up.Agent)
-	l.more(t, int64(1+r.IntN(50)))
+	l.asked(t, uint64(1+r.IntN(50)))
 	e.revive(t, up.Agent)
 	l.answered(t, 50)
 	l.away.Store(false)

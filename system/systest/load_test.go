@@ -47,7 +47,7 @@ const wrongMax = 10
 // startLoad starts callers of the modules, one for each.
 func startLoad(t *testing.T, e *env, modules []store.Module) *load {
 	// It asks again soon: what a killed agent had in its socket is lost.
-	const again = 200 * time.Millisecond
+	const again = 100 * time.Millisecond
 	c, err := lars.New(lars.Config{Addrs: e.sys.Addrs(up.Agent), Timeout: again, Tries: int(2 * answerWithin / again)})
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +158,19 @@ func (l *load) counts() map[key]figures {
 func (l *load) more(t *testing.T, n int64) {
 	t.Helper()
 	awaitCount(t, "calls", &l.calls, n)
+}
+
+// asked waits until that many further questions went out, answered or not.
+func (l *load) asked(t *testing.T, n uint64) {
+	t.Helper()
+	questions := func() uint64 { st := l.client.Stats(); return st.Asked + st.Again }
+	goal := questions() + n
+	within(t, fmt.Sprintf("%d more questions", n), func(context.Context) error {
+		if now := questions(); now < goal {
+			return fmt.Errorf("%d missing", goal-now)
+		}
+		return nil
+	})
 }
 
 // answered waits until that many further calls got a host.
