@@ -74,6 +74,8 @@ func TestUsage(t *testing.T) {
 		{"live --plan clock", "clock.yaml:4: faults[0].fault: clock cannot be done live"},
 		{"live --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99"},
 		{"live --backend nope", `backend "nope": want one of epoll,`},
+		{"live --balance algorithm=nope", "flags of the agent: "},
+		{"live --agent-flags --nope", "flags of the agent: "},
 		{"live --network sctp", "want tcp or udp"},
 		{"live --recovery 1ms", "want 1s to 1h0m0s"},
 		{"agree --plan nope", `no plan "nope"; there are crash,`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"lars/reactor/driver"
 	"lars/simulator/fault"
 	"lars/simulator/live"
+	"lars/system/agent"
 	"lars/system/up"
 )
 
@@ -38,6 +40,7 @@ type liveOptions struct {
 	processes bool
 	out       string
 	json      bool
+	balance   string
 	service   map[string]*string // flags of each service
 	config    live.Config
 	text      string // of the plan
@@ -85,7 +88,7 @@ func newLive(b Backends) *liveOptions {
 			"checkers, and writes a result of the lab. It takes as long as the plan says. Exit code 1: a promise was broken.",
 		"lars sim live --backend epoll --plan slow-host", "lars sim live --backend all --plan crash --recovery 20s",
 		"lars sim live --plan my.yaml --network udp --json", "lars sim live --plan dns-down --processes",
-		"lars sim live --plan slow-host --agent-flags '--err-rate 0.05 --overload-timeout 5'")
+		"lars sim live --plan slow-host --balance algorithm=classic")
 	o.flags = f
 	c := &o.config
 	f.StringVar(&o.backend, "backend", "epoll", "`name` of the backend, one of "+strings.Join(b.Names, ", ")+"; all: one after the other, with the same seed")
@@ -96,6 +99,7 @@ func newLive(b Backends) *liveOptions {
 	f.DurationVar(&c.Recovery, "recovery", 30*time.Second, "`time` that it goes on after the last fault")
 	f.StringVar(&o.out, "out", "", "`folder` of the result; empty for a new one below out; none for no files")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON")
+	f.StringVar(&o.balance, "balance", "", "`settings` of the balancing of all modules, as lars agent takes them: algorithm=classic; empty for the default policy")
 	for _, name := range up.Services() {
 		o.service[name] = f.String(name+"-flags", "", "further `flags` of lars "+name+", separated by spaces")
 	}
@@ -135,6 +139,12 @@ func (o *liveOptions) parse(stdout io.Writer, args []string) (done bool, err err
 	for name, text := range o.service {
 		c.Args[name] = strings.Fields(*text)
 	}
+	if o.balance != "" {
+		c.Args[up.Agent] = append(c.Args[up.Agent], "--balance", o.balance)
+	}
+	if err := agentTakes(c.Args[up.Agent]); err != nil {
+		return false, o.flags.Errorf("flags of the agent: %v", err)
+	}
 	if o.out != "" && o.out != outNone {
 		if _, err := os.Stat(filepath.Join(o.out, record.RunFile)); err == nil {
 			return false, o.flags.Errorf("--out %s holds a result already: give another directory or remove that one", o.out)
@@ -144,6 +154,15 @@ func (o *liveOptions) parse(stdout io.Writer, args []string) (done bool, err err
 		}
 	}
 	return false, nil
+}
+
+// agentTakes reports whether flags are such as an agent takes.
+func agentTakes(args []string) error {
+	var c agent.Config
+	f := flag.NewFlagSet("lars agent", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	c.Keys().Flags(f)
+	return f.Parse(args)
 }
 
 // textOf is the text of a plan; "" of the drawn one.

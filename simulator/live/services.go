@@ -84,9 +84,8 @@ func startServices(ctx context.Context, r *run, edit []store.ModuleEdit) (s *ser
 	s.dns, s.report = newService(up.DNS, s.main), newService(up.Reporter, s.main)
 	for i := range r.cfg.Plan.Workload.Callers.Count {
 		c := c
-		c.Only, c.Log = []string{up.Agent}, slog.New(moves{slog.DiscardHandler, func(m route.Module, h route.Host, out bool) {
-			r.moved(i, store.Module(m), store.Host(h), out)
-		}})
+		on := func(m route.Module, h route.Host, out bool) { r.moved(i, store.Module(m), store.Host(h), out) }
+		c.Only, c.Log, c.Stderr = []string{up.Agent}, slog.New(moves{slog.DiscardHandler, on}), told{on}
 		c.Folder = filepath.Join(s.folder, fmt.Sprint("agent-", i+1))
 		if err := os.Mkdir(c.Folder, 0o700); err != nil {
 			return s, err
@@ -174,39 +173,4 @@ func (v *service) signal(sig syscall.Signal) {
 			}
 		}
 	}
-}
-
-// moves reads what an agent's log says about hosts.
-type moves struct {
-	slog.Handler
-	on func(m route.Module, h route.Host, out bool)
-}
-
-// Enabled implements slog.Handler.
-func (l moves) Enabled(context.Context, slog.Level) bool { return true }
-
-// WithAttrs implements slog.Handler: the name of the service is of no use.
-func (l moves) WithAttrs([]slog.Attr) slog.Handler { return l }
-
-// Handle implements slog.Handler.
-func (l moves) Handle(_ context.Context, rec slog.Record) error {
-	out, is := map[string]bool{
-		"host is overloaded": true, "host is half-open": true, "host is idle": false, "host is warming": false,
-	}[rec.Message]
-	if !is {
-		return nil
-	}
-	var m route.Module
-	var h route.Host
-	rec.Attrs(func(a slog.Attr) bool {
-		switch v := a.Value.Any().(type) {
-		case route.Module:
-			m = v
-		case route.Host:
-			h = v
-		}
-		return true
-	})
-	l.on(m, h, out)
-	return nil
 }
