@@ -120,7 +120,11 @@ func index(_ context.Context, stdout, _ io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	pages, err := results.Pages(entries)
+	learned, err := results.LoadLearned(dir)
+	if err != nil {
+		return err
+	}
+	pages, err := results.Pages(entries, learned...)
 	if err != nil {
 		return err
 	}

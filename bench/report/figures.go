@@ -57,7 +57,7 @@ func checksOf(r *record.Run) *table {
 	t := &table{Head: []string{"Arm", "Sent", "Answered rightly", "Stored", "Lost", "Doubled", "Stale routes", "Violations"}}
 	for _, a := range r.Arms {
 		c := a.Correctness
-		if c == nil {
+		if c == nil || c.Sent == 0 && len(c.Violations) == 0 { // a search keeps no counts of its windows
 			continue
 		}
 		stored := absent

@@ -46,7 +46,7 @@ func answer(s *record.Sweep) string {
 	}
 	switch {
 	case s.Low == 0 && s.High == 0:
-		return fmt.Sprintf("No rate tried met %s.", goal)
+		return fmt.Sprintf("No answer: no rate was confirmed to meet %s.", goal)
 	case s.Low == 0:
 		return fmt.Sprintf("No rate met %s, down to %s/s.", goal, thousands(s.High))
 	case s.High == 0:

@@ -69,9 +69,11 @@ func Load(dir string, verify func(dir string) error) ([]Entry, error) {
 	return out, err
 }
 
-// Pages makes README.md and index.html of a collection.
-func Pages(entries []Entry) (map[string][]byte, error) {
+// Pages makes README.md and index.html of a collection, with what was learned
+// about verdicts beside it.
+func Pages(entries []Entry, learned ...Learned) (map[string][]byte, error) {
 	shelf := arrange(entries)
+	shelf.Learned = learned
 	readme, err := shelf.readme()
 	if err != nil {
 		return nil, err

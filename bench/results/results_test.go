@@ -155,7 +155,11 @@ func TestCommitted(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\nafter a change of the pages: lars bench render results && lars bench index results", err)
 	}
-	pages, err := Pages(entries)
+	learned, err := LoadLearned(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := Pages(entries, learned...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,5 +208,47 @@ func TestCheck(t *testing.T) {
 	run.Arms[0].Latency[0].Percentiles[0].NS++
 	if err := check(); !errors.Is(err, ErrFigure) || !strings.Contains(err.Error(), "p99") {
 		t.Errorf("another percentile: %v", err)
+	}
+}
+
+// TestLearned: the pages say what a verdict is worth, from the file of the
+// self-test, and a broken one is told by its name.
+func TestLearned(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "baselines", "some-class", record.NoiseFile)
+	n := &record.Noise{
+		Schema: record.NoiseSchema, Class: "some-class", Machine: record.NoiseMachine{CPUs: 2, Arch: "amd64"}, Learned: "2026-03-01T12:00:00Z",
+		Settings: "request duet", Rule: "r", Stages: []int{12}, Audits: []record.Audit{},
+		Subjects: []record.NoiseSubject{{
+			Name: "epoll", Epochs: make([]record.NoiseEpoch, 60), Injected: []record.InjectedKind{}, FalseAlarms: record.NoiseRate{Count: 1, Trials: 1000, Rate: 0.001, High: 0.006},
+			Metrics: []record.NoiseMetric{{Name: "server_cpu", Unit: "ns/req", SD: 0.02, Floor: 0.02, Power: []record.NoisePower{{Effect: 0.05, Found: record.NoiseRate{Count: 98, Trials: 100, Rate: 0.98, Low: 0.9, High: 0.99}}}}},
+		}},
+	}
+	for i := range n.Subjects[0].Epochs {
+		n.Subjects[0].Epochs[i].Ratios = map[string]float64{"server_cpu": 0}
+	}
+	if err := record.WriteNoise(file, n); err != nil {
+		t.Fatal(err)
+	}
+	learned, err := LoadLearned(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := Pages([]Entry{{"p", made("echo", "2026-03-01", 8, 0.01, map[string]float64{"a": 1, "b": 2}, "a", "b")}}, learned...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{ReadmeFile, IndexFile} {
+		for _, want := range []string{"on epoll, with 60 epochs of two identical programs, the gate raises a false alarm in 0.1 % (at most 0.6 %) and finds a true 5 % of CPU time in 98 %", "baselines/some-class/selftest.txt"} {
+			if !strings.Contains(string(pages[name]), want) {
+				t.Errorf("%s lacks %q", name, want)
+			}
+		}
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadLearned(dir); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a broken file: %v", err)
 	}
 }

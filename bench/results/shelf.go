@@ -15,6 +15,7 @@ import (
 // shelf is a collection by class of machine.
 type shelf struct {
 	Machines []*machine
+	Learned  []Learned
 }
 
 // machine is what was found on one class of machine.
