@@ -46,8 +46,8 @@ func Plan(name string) (*fault.Plan, error) {
 // The tolerances: real clocks, and callers that are held up, move calls over the
 // border of a fault, and the real network has no fixed delay. In shares.
 const (
-	ErrorsTolerance = 0.02
-	BadTolerance    = 0.05
+	ErrorsTolerance = 0.01
+	BadTolerance    = 0.02
 )
 
 // Verdicts.
@@ -92,7 +92,7 @@ func (f *Finding) judge() {
 func Virtual(ctx context.Context, p *fault.Plan, n int) (all []outcome.Summary, err error) {
 	for seed := uint64(1); seed <= uint64(n); seed++ {
 		t := outcome.New(p, seed, virtual.Least(p))
-		r, err := virtual.Run(ctx, virtual.Config{Seed: seed, Plan: p, Observe: t.Add})
+		r, err := virtual.Run(ctx, virtual.Config{Seed: seed, Plan: p, Alike: true, Observe: t.Add})
 		if err != nil {
 			return nil, err
 		}

@@ -50,6 +50,9 @@ type Config struct {
 	// For is how long it lasts, at least: as long as the plan needs, and what
 	// comes after.
 	For time.Duration
+	// Alike gives all agents the default policy; otherwise the first has the
+	// original's algorithm.
+	Alike bool
 	// Observe, when not nil, is told of every call as it ends.
 	Observe func(outcome.Call)
 	// Tamper breaks the system on purpose, to test the checks.
