@@ -6,12 +6,14 @@ cd "$(dirname "$0")/.."
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
+# No question may wait for an answer, and another apt-get may be at work.
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >/dev/null 2>&1; }
+
 need() { # need COMMAND PACKAGE WHAT-FOR
 	command -v "$1" >/dev/null && return
-	if command -v apt-get >/dev/null && as_root apt-get install -y -qq "$2" >/dev/null 2>&1; then return; fi
-	if command -v apt-get >/dev/null && as_root apt-get update -qq >/dev/null 2>&1 &&
-		as_root apt-get install -y -qq "$2" >/dev/null 2>&1; then return; fi
-	echo "missing: $1 ($3); install it with: apt-get install $2"
+	# Old package lists are the usual cause of a failed first try.
+	if command -v apt-get >/dev/null && { apt install "$2" || { apt update && apt install "$2"; }; }; then return; fi
+	echo "missing: $1 ($3), so its tests are skipped or fail; install it with: apt-get install $2"
 }
 
 need cc gcc "the race detector and the C floor are built with it"
