@@ -19,8 +19,8 @@ type Plan struct {
 
 // Estimate is a mean over seeds with half the width of its 95 % interval.
 type Estimate struct {
-	Mean float64 `json:"mean"`
-	Half float64 `json:"half"`
+	Mean float64
+	Half float64 // NaN with one seed
 }
 
 // Cell is a policy in a scenario.

@@ -204,7 +204,8 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// The schema names all that study.json has, and nothing else.
+// The schema names all that study.json has, and nothing else; also the one that
+// is committed.
 func TestSchema(t *testing.T) {
 	raw, err := os.ReadFile("../../results/schema/study.v1.json")
 	if err != nil {
@@ -226,6 +227,15 @@ func TestSchema(t *testing.T) {
 		t.Errorf("schema %v of %v", data["schema"], schema["$id"])
 	}
 	conform(t, "study", schema, data)
+	committed, err := os.ReadFile("../../results/balancing/study.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data)
+	if err := json.Unmarshal(committed, &data); err != nil || data["schema"] != Schema {
+		t.Fatalf("the committed result: %v, schema %v", err, data["schema"])
+	}
+	conform(t, "committed", schema, data)
 }
 
 func conform(t *testing.T, at string, rule map[string]any, v any) {
