@@ -157,7 +157,7 @@ func (t *Table) page() string {
 	t.words(&b)
 	b.WriteString("\n## What wins where\n\nBy the first metric of each scenario. Told apart by the difference seed by seed.\n\n")
 	t.winnerTable(&b)
-	b.WriteString("\n## What was expected, and what was found\n\nConfirmed or refuted where the interval of the difference, seed by seed, leaves out zero.\n\n")
+	b.WriteString("\n## What was expected, and what was found\n\nConfirmed or refuted where the interval of the difference, seed by seed, leaves out zero, and the difference is 5 % or more.\n\n")
 	t.claimTable(&b)
 	b.WriteString("\n## Is the simulator right?\n\nFigures of the pilot that the scenarios come from, made with another simulator and other choices where the list is silent.\n\n")
 	t.pilotTable(&b)

@@ -158,6 +158,8 @@ func (t *Table) judge(c claim) (verdict string, ok bool) {
 		return "", false
 	case math.IsNaN(gap.Half):
 		return "one seed does not tell", true
+	case math.Abs(gap.Mean) < .05*math.Abs(a.Values[c.metric].Mean):
+		return "no difference to speak of", true
 	case gap.Mean > gap.Half:
 		return "confirmed", true
 	case gap.Mean < -gap.Half:

@@ -18,6 +18,7 @@ const (
 	broke                 // a fault begins
 	mended                // a fault ends
 	edited                // agents know an edit
+	stepped               // wall clocks step
 )
 
 // States of a request.
@@ -30,6 +31,10 @@ const (
 // epoch is the time at which a run begins: far from 0, so that a wall clock
 // can go back.
 const epoch = 2 * time.Hour
+
+// stepAfter is how long after the window's start clocks step: late enough for
+// hosts to be out.
+const stepAfter = 10 * second
 
 const firstIP = 0x0a000001
 
@@ -109,6 +114,9 @@ func run(s *Scenario, p Policy, seed uint64, requests []request) (*meter, error)
 	for i, f := range s.Faults {
 		w.q.push(s.Before+f.From, broke, uint32(i))
 		w.q.push(s.Before+f.To, mended, uint32(i))
+	}
+	if s.Clock != 0 && w.wall {
+		w.q.push(s.Before+stepAfter, stepped, 0)
 	}
 	for i, e := range s.Edits {
 		w.q.push(s.Before+e.At+pushDelay, edited, uint32(i))
@@ -196,6 +204,8 @@ func (w *world) happen(e event) {
 		w.fault(&w.s.Faults[e.arg], true)
 	case mended:
 		w.fault(&w.s.Faults[e.arg], false)
+	case stepped:
+		w.clocks[0], w.clocks[1] = -w.s.Clock, w.s.Clock
 	case edited:
 		w.edit(&w.s.Edits[e.arg])
 	}
@@ -371,9 +381,6 @@ func (w *world) fault(f *Fault, begins bool) {
 		if f.Refuse {
 			w.crash(s)
 		}
-	}
-	if begins && w.s.Clock != 0 && w.wall {
-		w.clocks[0], w.clocks[1] = -w.s.Clock, w.s.Clock
 	}
 }
 
