@@ -35,7 +35,8 @@ type watcher struct {
 	doubting bool          // the next read is the second one of a doubtful state
 	looked   time.Duration // the loop's time when the look began
 	reloaded time.Duration // likewise, of the last look that loaded everything
-	trimmed  time.Duration
+	trimmed  time.Duration // likewise, when a trim began
+	trimming bool          // it goes on
 
 	backoff   service.Backoff
 	awaySince time.Time // zero while the store answers
@@ -74,7 +75,8 @@ func (w *watcher) look() {
 			w.fresh, w.changed = false, nil
 		}
 		pause := w.note(err)
-		w.trim(func() { w.loop.After(pause, w.look) })
+		w.trim()
+		w.loop.After(pause, w.look)
 	})
 }
 
@@ -237,24 +239,28 @@ func (w *watcher) logAway(now time.Time, pause time.Duration, err error) {
 	w.log.Warn("dns: store away, serving the last routes", "age", age.Round(time.Millisecond), "retry_in", pause, "err", err)
 }
 
-// trim deletes what is too old in the change log, when that is due and the clock
-// has not just stepped, and then goes on. Several dns may do it at the same time.
-func (w *watcher) trim(goOn func()) {
-	if w.loop.Now()-w.trimmed < trimEvery || !w.awaySince.IsZero() {
-		goOn()
+// trim begins to delete what is too old in the change log, when that is due and
+// the clock has not just stepped. Several dns may do it at the same time. However
+// long it takes, the watcher goes on.
+func (w *watcher) trim() {
+	if w.trimming || w.loop.Now()-w.trimmed < trimEvery || !w.awaySince.IsZero() {
 		return
 	}
 	w.trimmed = w.loop.Now()
 	now := w.s.cfg.Wall()
 	if !w.clock.Ok(now, w.trimmed) {
-		goOn()
 		return
 	}
+	w.trimming = true
+	var err error
 	w.s.jobs.Run(w.loop, func(ctx context.Context) {
-		done, err := w.st.Trim(ctx, store.TrimLimits{Changes: now.Add(-w.s.cfg.ChangesKeep)})
+		var done store.Trimmed
+		done, err = w.st.Trim(ctx, store.TrimLimits{Changes: now.Add(-w.s.cfg.ChangesKeep)})
 		w.s.counters.trimmed.Add(uint64(done.Changes))
-		if err != nil && ctx.Err() == nil && w.trimLog.Ok(now) {
+	}, func() {
+		w.trimming = false
+		if err != nil && w.trimLog.Ok(now) {
 			w.log.Warn("dns: change log not trimmed", "err", err)
 		}
-	}, goOn)
+	})
 }
