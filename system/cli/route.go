@@ -23,6 +23,7 @@ func Route() cli.Table {
 		Commands: []cli.Command{
 			{Name: "add", Summary: "add hosts to a module", Run: routeAdd},
 			{Name: "remove", Summary: "remove hosts from a module, or the whole module", Run: routeRemove},
+			{Name: "set", Summary: "set weight, zone or draining of hosts", Run: routeSet},
 			{Name: "list", Summary: "show the routes", Run: routeList},
 			{Name: "log", Summary: "show who changed what, and when", Run: routeLog},
 			{Name: "import", Summary: "add the routes of a CSV or JSON file", Run: routeImport},
@@ -48,7 +49,11 @@ type routeCommand struct {
 }
 
 func newRouteCommand(verb, synopsis, summary string, examples ...string) *routeCommand {
-	c := &routeCommand{flags: cli.NewFlags("lars route "+verb, synopsis+" [--store STORE]", summary, examples...)}
+	return newStoreCommand("lars route "+verb, synopsis, summary, examples...)
+}
+
+func newStoreCommand(name, synopsis, summary string, examples ...string) *routeCommand {
+	c := &routeCommand{flags: cli.NewFlags(name, synopsis+" [--store STORE]", summary, examples...)}
 	c.flags.StringVar(&c.config, "config", "", "configuration `file` that names the store, such as lars_dns.conf")
 	c.flags.BoolVar(&c.json, "json", false, "print JSON")
 	c.keys.Ignore("reactor", "dns", "repoter", "reporter")

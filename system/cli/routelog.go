@@ -21,6 +21,7 @@ type changeJSON struct {
 	CmdID   int32     `json:"cmdid"`
 	Removed []string  `json:"removed,omitempty"`
 	Added   []string  `json:"added,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
 }
 
 func routeLog(ctx context.Context, stdout, _ io.Writer, args []string) error {
@@ -48,17 +49,17 @@ func routeLog(ctx context.Context, stdout, _ io.Writer, args []string) error {
 func logAsJSON(stdout io.Writer, changes []store.Change) error {
 	all := make([]changeJSON, 0, len(changes))
 	for _, c := range changes {
-		all = append(all, changeJSON{c.Version, c.At.UTC(), c.Actor, c.Op, c.Module.ModID, c.Module.CmdID, texts(c.Before), texts(c.After)})
+		all = append(all, changeJSON{c.Version, c.At.UTC(), c.Actor, c.Op, c.Module.ModID, c.Module.CmdID, texts(c.Before), texts(c.After), c.Detail})
 	}
 	return json.NewEncoder(stdout).Encode(all)
 }
 
 func logAsText(stdout io.Writer, changes []store.Change) error {
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "VERSION\tAT\tWHO\tWHAT\tMODULE\tREMOVED\tADDED")
+	fmt.Fprintln(w, "VERSION\tAT\tWHO\tWHAT\tMODULE\tREMOVED\tADDED\tSET")
 	for _, c := range changes {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%v\t%s\t%s\n", c.Version, c.At.UTC().Format(time.RFC3339), orDash(c.Actor), orDash(c.Op),
-			c.Module, orDash(store.FormatHosts(c.Before)), orDash(store.FormatHosts(c.After)))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%v\t%s\t%s\t%s\n", c.Version, c.At.UTC().Format(time.RFC3339), orDash(c.Actor), orDash(c.Op),
+			c.Module, orDash(store.FormatHosts(c.Before)), orDash(store.FormatHosts(c.After)), orDash(c.Detail))
 	}
 	return w.Flush()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"lars/reactor/frame"
+	"lars/system/balance"
 	"lars/system/wire"
 )
 
@@ -299,7 +301,8 @@ func TestCallReports(t *testing.T) {
 	}{
 		{"success", t.Context(), func(context.Context) error { return nil }, nil, 0},
 		{"failure", t.Context(), func(context.Context) error { return ours }, ours, 1},
-		{"deadline", late, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, context.DeadlineExceeded, 1},
+		{"deadline", late, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, context.DeadlineExceeded, balance.CodeTimedOut},
+		{"refused", t.Context(), func(context.Context) error { return syscall.ECONNREFUSED }, syscall.ECONNREFUSED, balance.CodeRefused},
 		{"cancelled", ctx, func(ctx context.Context) error { cancel(); return ctx.Err() }, context.Canceled, -1},
 	} {
 		err := c.Call(x.ctx, one, func(ctx context.Context, addr netip.AddrPort) error {
@@ -312,7 +315,7 @@ func TestCallReports(t *testing.T) {
 			t.Errorf("%s: %v", x.name, err)
 		}
 		if x.retcode >= 0 {
-			if r := <-a.reports; r.rep.Retcode != x.retcode || r.rep.Host != hostInfo(4) {
+			if r := <-a.reports; r.rep.Retcode != x.retcode || r.rep.LatencyUS > 1e8 || (x.name == "deadline" && r.rep.LatencyUS == 0) || r.rep.Host != hostInfo(4) {
 				t.Errorf("%s: reported %+v", x.name, r.rep)
 			}
 		}
@@ -328,7 +331,7 @@ func TestCallReports(t *testing.T) {
 	if r := <-a.reports; r.rep.Retcode == 0 {
 		t.Errorf("after a panic: %+v", r.rep)
 	}
-	if n := c.Stats().Reports; n != 4 {
+	if n := c.Stats().Reports; n != 5 {
 		t.Errorf("%d reports", n)
 	}
 }
@@ -422,6 +425,63 @@ func TestFewAllocations(t *testing.T) {
 		}
 	}); got > 1 {
 		t.Errorf("report: %v allocations", got)
+	}
+}
+
+// What a call says beside its module reaches the agent, and nothing when there
+// is nothing to say: the bytes are the original's.
+func TestAskAndLatencyAreSent(t *testing.T) {
+	a := startAgent(t, func(q question) [][]byte {
+		if q.id != wire.IDGetHostRequest {
+			return nil
+		}
+		return [][]byte{hostAnswer(q, int32(q.host.Key), int32(q.host.Zone)+1)}
+	})
+	c := newClient(t, slow(a))
+	if at, err := c.GetHostFor(t.Context(), one, Ask{Zone: 6}); err != nil || at != hostAddr(7) {
+		t.Errorf("zone: %v, %v", at, err)
+	}
+	if _, err := c.GetHostFor(t.Context(), one, Ask{Key: 1}); !errors.Is(err, ErrOverload) {
+		t.Errorf("key: %v", err)
+	}
+	for latency, want := range map[time.Duration]uint32{
+		1500 * time.Microsecond: 1500, 0: 0, -time.Second: 0, 1000 * time.Hour: 1<<32 - 1,
+	} {
+		if err := c.ReportCall(t.Context(), one, hostAddr(1), 0, latency); err != nil {
+			t.Error(err)
+		}
+		if r := <-a.reports; r.rep.LatencyUS != want {
+			t.Errorf("%v: %d us", latency, r.rep.LatencyUS)
+		}
+	}
+}
+
+func TestCodes(t *testing.T) {
+	for want, err := range map[int32]error{
+		0: nil, 1: errors.New("status 500"),
+		balance.CodeTimedOut: os.ErrDeadlineExceeded, balance.CodeReset: fmt.Errorf("read: %w", syscall.ECONNRESET),
+		balance.CodeNoRoute: syscall.EHOSTUNREACH, balance.CodeUnreachable: syscall.ENETUNREACH,
+	} {
+		if got := Code(err); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
+	}
+}
+
+// An agent without the message leaves the question unanswered.
+func TestHostsOfAnOldAgent(t *testing.T) {
+	a := startAgent(t, func(q question) [][]byte {
+		if q.id == wire.IDAPIGetRouteRequest {
+			return [][]byte{routeAnswer(q, 1)}
+		}
+		return nil
+	})
+	c := newClient(t, Config{Addrs: a.addrs, Timeout: 10 * time.Millisecond, Tries: 100})
+	if _, err := c.Hosts(t.Context(), one); !errors.Is(err, ErrOldAgent) || !errors.Is(err, ErrTimeout) {
+		t.Error(err)
+	}
+	if _, err := c.Hosts(t.Context(), Module{ModID: -1}); !errors.Is(err, ErrInvalid) {
+		t.Error(err)
 	}
 }
 

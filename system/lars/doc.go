@@ -9,7 +9,8 @@
 //	})
 //
 // Call is all that most programs need. GetHost and Report are its two halves;
-// Register waits until the agent knows a module; GetRoute lists its hosts.
+// Register waits until the agent knows a module; GetRoute lists its hosts, and
+// Hosts tells what the agent knows of each.
 //
 // A Client has one socket for each of the agent's three ports, and one
 // goroutine for each socket. Make one for the whole program: it is safe for
