@@ -150,6 +150,8 @@ func TestAgentAndItsTools(t *testing.T) {
 				{GetHost, "9 9", 13, "", "modid 9, cmdid 9"},
 				{GetRoute, "9 9", 13, "", "no host"},
 				{Register, "9 9", 13, "", "no host"},
+				{HostStates, "9 9", 13, "", "no host"},
+				{HostStates, "1", 2, "", "1 arguments: want 2"},
 				{Report, "9 9 1.2.3.4 5 0", 13, "", "no host"},
 				{GetHost, "1", 2, "", "1 arguments: want 2"},
 				{GetHost, "x 1", 2, "", `"x" is not a module id`},
@@ -165,6 +167,15 @@ func TestAgentAndItsTools(t *testing.T) {
 			}
 			if out, _, code := until(t, 0, GetHost, "--agent", at, "1", "1"); out == "" || code != 0 {
 				t.Errorf("flags first: code %d, %q", code, out)
+			}
+			out, _, code := runCommand(t, HostStates, "1", "2", "--agent", at)
+			if !strings.HasPrefix(out, "algorithm=ewma  (the agent's own)\nHOST ") || strings.Count(out, "\n") != 4 || code != 0 {
+				t.Errorf("hosts: code %d, %q", code, out)
+			}
+			out, _, code = runCommand(t, HostStates, "1", "1", "--json", "--agent", at)
+			var h lars.Hosts
+			if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || len(h.Hosts) != 1 || h.Hosts[0].Succ != 1 || h.Hosts[0].Err != 1 {
+				t.Errorf("hosts as JSON: code %d, %q, %v", code, out, err)
 			}
 			if last := stop(); !strings.Contains(last, `"reports":2`) {
 				t.Errorf("last words %q", last)
@@ -244,7 +255,7 @@ func TestToolsWithoutAnAgent(t *testing.T) {
 		u.Close()
 	}
 	at := strings.Join(addrs, ",")
-	for name, f := range map[string]cli.Func{"gethost": GetHost, "getroute": GetRoute, "register": Register} {
+	for name, f := range map[string]cli.Func{"gethost": GetHost, "getroute": GetRoute, "register": Register, "hosts": HostStates} {
 		if out, msg, code := runCommand(t, f, "1", "1", "--agent", at); code != 12 || out != "" || !strings.Contains(msg, "refused") {
 			t.Errorf("%s: code %d, %q, %q", name, code, out, msg)
 		}
@@ -271,7 +282,7 @@ func TestAgentAddrs(t *testing.T) {
 func TestHelpOfAgentAndTools(t *testing.T) {
 	for name, f := range map[string]cli.Func{
 		"agent": Agent(backends.Open, backends.Names()), "gethost": GetHost, "getroute": GetRoute,
-		"report": Report, "register": Register, "qps": QPS, "sim": Simulator,
+		"report": Report, "register": Register, "hosts": HostStates, "qps": QPS, "sim": Simulator,
 	} {
 		out, _, code := runCommand(t, f, "--help")
 		if code != 0 || !strings.Contains(out, "Usage: lars "+name) || !strings.Contains(out, "Examples:\n  lars "+name) {
