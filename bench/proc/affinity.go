@@ -71,23 +71,30 @@ func cpuSet(cpus []int) (set unix.CPUSet, err error) {
 // goroutine ends locked is destroyed, and nothing else inherits the affinity.
 func PinThread(cpus []int) error { return pin(0, cpus) }
 
-// Pin keeps all present threads of a process (0: this one) on the given
-// processors; threads they start later inherit it.
+// Pin keeps all threads of a process (0: this one) on the given processors;
+// those they start later inherit it.
 func Pin(pid int, cpus []int) error {
 	if _, err := cpuSet(cpus); err != nil {
 		return err
 	}
-	tasks, err := filepath.Glob(procPath(pid, "task/*"))
-	if err != nil || len(tasks) == 0 {
-		return fmt.Errorf("%w: no process %d", ErrPin, pid)
-	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(filepath.Base(task))
-		if err != nil {
-			continue
+	// A thread may start another before its turn comes. So it looks again until
+	// there is none that was not there before.
+	pinned := map[string]bool{}
+	for before := -1; before < len(pinned); {
+		before = len(pinned)
+		tasks, err := filepath.Glob(procPath(pid, "task/*"))
+		if err != nil || len(tasks) == 0 {
+			return fmt.Errorf("%w: no process %d", ErrPin, pid)
 		}
-		if err := pin(tid, cpus); err != nil && !errors.Is(err, unix.ESRCH) {
-			return err
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(filepath.Base(task))
+			if err != nil || pinned[task] {
+				continue
+			}
+			if err := pin(tid, cpus); err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+			pinned[task] = true
 		}
 	}
 	return nil

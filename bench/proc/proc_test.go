@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -126,6 +129,51 @@ func TestPinning(t *testing.T) {
 	}
 	if err := StartPinned(exec.Command("/nonexistent"), last); err == nil {
 		t.Error("a command that is not there was started")
+	}
+}
+
+// TestPinMeetsAll: no thread escapes that is started meanwhile.
+func TestPinMeetsAll(t *testing.T) {
+	allowed, err := AllowedCPUs(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(allowed) < 2 {
+		t.Skip("one processor")
+	}
+	defer func() {
+		if err := Pin(0, allowed); err != nil {
+			t.Error(err)
+		}
+	}()
+	var ended atomic.Bool
+	var churn sync.WaitGroup
+	for range 4 {
+		churn.Go(func() {
+			for !ended.Load() {
+				gone := make(chan struct{})
+				go func() {
+					runtime.LockOSThread() // the thread ends with it, and another must be started
+					close(gone)
+				}()
+				<-gone
+			}
+		})
+	}
+	defer churn.Wait()
+	defer ended.Store(true)
+	for i := range 40 {
+		cpus := allowed[i%2 : i%2+1]
+		if err := Pin(0, cpus); err != nil {
+			t.Fatal(err)
+		}
+		tasks, _ := filepath.Glob(procPath(0, "task/*"))
+		for _, task := range tasks {
+			tid, _ := strconv.Atoi(filepath.Base(task))
+			if got, err := AllowedCPUs(tid); err == nil && !reflect.DeepEqual(got, cpus) {
+				t.Fatalf("round %d: thread %d may use %v, want %v", i, tid, got, cpus)
+			}
+		}
 	}
 }
 
