@@ -156,10 +156,10 @@ func (p *packet) start() {
 }
 
 func (p *packet) ready(events uint32) {
-	if events&unix.EPOLLOUT != 0 && p.waiting {
+	if p.waiting && (p.closed || events&unix.EPOLLOUT != 0) {
 		p.waiting = false
-		p.loop.modify(p.slot, p.fd, unix.EPOLLIN)
-		p.Flush()
+		p.loop.modify(p.slot, p.fd, p.events())
+		p.submit()
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLERR) != 0 {
 		for range receivesPerEvent {
@@ -169,6 +169,17 @@ func (p *packet) ready(events uint32) {
 		}
 	}
 	p.settle()
+}
+
+// events that the socket asks for; nothing is received once it is closed.
+func (p *packet) events() (e uint32) {
+	if !p.closed {
+		e = unix.EPOLLIN
+	}
+	if p.waiting {
+		e |= unix.EPOLLOUT
+	}
+	return e
 }
 
 // receive takes one batch and reports whether there may be more.
@@ -224,7 +235,13 @@ func (p *packet) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 
 // Flush implements driver.PacketConn.
 func (p *packet) Flush() {
-	if p.waiting || p.closed || len(p.queue) == 0 {
+	if !p.closed {
+		p.submit()
+	}
+}
+
+func (p *packet) submit() {
+	if p.waiting || len(p.queue) == 0 {
 		return
 	}
 	sent := 0
@@ -268,7 +285,7 @@ func (p *packet) fail(err error) {
 func (p *packet) wait(sent int) {
 	p.queue = p.queue[:copy(p.queue, p.queue[sent:])]
 	p.waiting = true
-	p.loop.modify(p.slot, p.fd, unix.EPOLLIN|unix.EPOLLOUT)
+	p.loop.modify(p.slot, p.fd, p.events())
 }
 
 func (p *packet) sendSome(queue []datagram) (int, unix.Errno) {
@@ -292,18 +309,37 @@ func (p *packet) sendSome(queue []datagram) (int, unix.Errno) {
 	return n, errno
 }
 
+// Unsent implements driver.PacketConn.
+func (p *packet) Unsent() int { return len(p.queue) }
+
 // Close implements driver.PacketConn.
 func (p *packet) Close(cause error) {
-	if p.closed {
-		return
+	if p.end(cause) {
+		p.loop.Post(p.settle)
+	}
+}
+
+// end reports whether the cause counts: it is the first, or ends a drain.
+func (p *packet) end(cause error) bool {
+	if p.closed && (cause == nil || !p.draining()) {
+		return false
 	}
 	p.closed, p.cause = true, cause
-	p.loop.Post(p.settle)
+	if p.waiting {
+		p.loop.modify(p.slot, p.fd, p.events())
+	}
+	if p.draining() {
+		p.submit()
+	}
+	return true
 }
+
+// draining reports that output is to be sent before the end.
+func (p *packet) draining() bool { return p.closed && p.cause == nil && len(p.queue) > 0 }
 
 // settle tells the handler once no callback is running.
 func (p *packet) settle() {
-	if !p.closed || p.told {
+	if !p.closed || p.told || p.draining() {
 		return
 	}
 	p.told = true
@@ -311,14 +347,12 @@ func (p *packet) settle() {
 		p.loop.remove(p.slot)
 	}
 	_ = unix.Close(p.fd)
-	p.in, p.out, p.queue = nil, nil, nil
 	p.h.Closed(p.cause)
+	p.in, p.out, p.queue = nil, nil, nil
 }
 
 func (p *packet) abort(err error) {
-	if !p.closed {
-		p.closed, p.cause = true, err
-	}
+	p.end(err)
 	p.settle()
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"net/netip"
 	"syscall"
+	"time"
 )
 
 // A datagram is one UDP datagram: being written, under way, or waiting to be
@@ -99,6 +100,7 @@ type packetSocket struct {
 	in          []*datagram
 	head        int // of in
 	bytes, max  int // waiting in in
+	sendMax     int // bytes that a link of limited rate may have to send; 0 is no limit
 	closed      bool
 }
 
@@ -126,6 +128,20 @@ func (h *Host) openPacket(local, peer netip.AddrPort, shared bool, recv int, o o
 	p := &packetSocket{host: h, local: local, peer: peer, shared: shared, owner: o, max: recv}
 	h.packets.add(p)
 	return p, nil
+}
+
+// roomAt is when the socket takes a datagram to an address; it may be past.
+func (p *packetSocket) roomAt(to netip.AddrPort) time.Duration {
+	h := p.host
+	if p.peer.IsValid() {
+		to = p.peer
+	}
+	dst := h.find(h.destination(to).Addr())
+	if p.sendMax == 0 || dst == nil || h.path(dst).BytesPerSecond == 0 {
+		return 0
+	}
+	link := h.path(dst)
+	return link.busy - time.Duration(int64(p.sendMax)*int64(time.Second)/link.BytesPerSecond)
 }
 
 // send takes a datagram that is written, or returns an error, and the datagram

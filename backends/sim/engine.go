@@ -245,6 +245,7 @@ func (e *engine) ListenPacket(dl driver.Loop, o driver.PacketOptions, h driver.P
 		e.host.files--
 		return nil, err
 	}
+	p.what, p.k.sendMax = p, o.SendBufferBytes
 	l.add(p)
 	return p, nil
 }

@@ -13,6 +13,7 @@ const packetsPerTurn = 64
 // A packetConn is one UDP socket of an engine. Only on its loop.
 type packetConn struct {
 	membership
+	event // the kernel takes output again
 	l     *loop
 	k     *packetSocket
 	h     driver.PacketHandler
@@ -34,15 +35,24 @@ type written struct {
 // stir implements owner; the world is locked.
 func (p *packetConn) stir() { p.l.stir(p) }
 
-// serve shows what has come.
+// happen has the rest of the output sent.
+func (p *packetConn) happen(*World) { p.stir() }
+
+// serve shows what has come and sends what waits.
 func (p *packetConn) serve() {
+	p.receive()
+	p.flush()
+	p.again()
+}
+
+func (p *packetConn) receive() {
 	for range packetsPerTurn {
 		if p.closing {
 			return
 		}
 		d := p.take()
 		if d == nil {
-			break
+			return
 		}
 		if d.unreachable {
 			p.h.Failed(systemError("read", syscall.ECONNREFUSED))
@@ -53,8 +63,6 @@ func (p *packetConn) serve() {
 		p.l.w.done(d)
 		p.l.w.mu.Unlock()
 	}
-	p.Flush()
-	p.again()
 }
 
 func (p *packetConn) take() *datagram {
@@ -99,33 +107,61 @@ func (p *packetConn) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 
 // Flush implements driver.PacketConn.
 func (p *packetConn) Flush() {
-	if len(p.out) == 0 || p.closing {
+	if !p.closing {
+		p.flush()
+	}
+}
+
+func (p *packetConn) flush() {
+	if len(p.out) == 0 {
 		return
 	}
 	p.l.w.mu.Lock()
-	for i, o := range p.out {
-		p.l.stats.Writes++
-		p.l.stats.WriteBytes += uint64(len(o.d.data))
-		if err := p.k.send(o.d, o.to); err != nil {
-			p.fails = append(p.fails, err)
-		}
-		p.out[i].d = nil
-	}
+	p.send()
 	p.l.w.mu.Unlock()
-	p.out, p.bytes = p.out[:0], 0
-	if len(p.fails) > 0 {
+	if len(p.fails) > 0 || p.closing {
 		p.await()
 	}
 }
 
+// send gives the kernel what it takes; the world is locked.
+func (p *packetConn) send() {
+	w, sent := p.l.w, 0
+	for _, o := range p.out {
+		if at := p.k.roomAt(o.to); at > w.clock() {
+			w.set(&p.event, at)
+			break
+		}
+		p.l.stats.Writes++
+		p.l.stats.WriteBytes += uint64(len(o.d.data))
+		p.bytes -= len(o.d.data)
+		if err := p.k.send(o.d, o.to); err != nil {
+			p.fails = append(p.fails, err)
+		}
+		sent++
+	}
+	rest := copy(p.out, p.out[sent:])
+	clear(p.out[rest:])
+	p.out = p.out[:rest]
+}
+
+// Unsent implements driver.PacketConn.
+func (p *packetConn) Unsent() int { return len(p.out) }
+
 // Close implements driver.PacketConn.
 func (p *packetConn) Close(cause error) {
-	if p.closing {
+	if p.closing && (cause == nil || !p.draining()) {
 		return
 	}
 	p.closing, p.cause = true, cause
+	if cause == nil {
+		p.flush()
+	}
 	p.await()
 }
+
+// draining reports that output is to be sent before the end.
+func (p *packetConn) draining() bool { return p.closing && p.cause == nil && len(p.out) > 0 }
 
 // abort implements socket.
 func (p *packetConn) abort(cause error) { p.Close(cause) }
@@ -145,26 +181,34 @@ func (p *packetConn) settle() {
 		p.fails = p.fails[1:]
 		p.h.Failed(err)
 	}
-	if !p.closing || p.finished {
+	if !p.closing || p.finished || p.draining() {
 		return
 	}
 	p.finished = true
 	p.release()
 	p.h.Closed(p.cause)
+	p.drop()
 }
 
 func (p *packetConn) release() {
 	w := p.l.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, o := range p.out {
-		w.done(o.d)
-	}
-	p.out = nil
+	w.queue.unset(&p.event)
 	if !p.l.en.dead {
 		p.k.close()
 		p.l.drop(p)
 	}
+}
+
+// drop gives up what is unsent.
+func (p *packetConn) drop() {
+	p.l.w.mu.Lock()
+	defer p.l.w.mu.Unlock()
+	for _, o := range p.out {
+		p.l.w.done(o.d)
+	}
+	p.out = nil
 }
 
 // LocalAddr implements driver.PacketConn.

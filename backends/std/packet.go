@@ -41,7 +41,8 @@ type packetConn struct {
 	failures []error
 	sending  bool // a sender goroutine lives
 	queued   bool // waits for the loop to settle
-	closed   bool
+	closed   bool // nothing but what is unsent is still to be done
+	ended    bool // not even that
 	told     bool // Closed has been called
 	cause    error
 }
@@ -175,7 +176,13 @@ func (c *packetConn) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 
 // Flush implements driver.PacketConn.
 func (c *packetConn) Flush() {
-	if c.sending || c.closed || len(c.unsent) == 0 {
+	if !c.closed {
+		c.flush()
+	}
+}
+
+func (c *packetConn) flush() {
+	if c.sending || len(c.unsent) == 0 {
 		return
 	}
 	if err := c.raw.Write(c.once); err != nil {
@@ -226,14 +233,17 @@ func (c *packetConn) forget(n int) {
 
 // drain sends what the kernel had no room for, one datagram at a time, without
 // the loop's lock while it waits. Only it takes datagrams while it lives, until
-// Close has ended its system calls.
+// end has ended its system calls.
 func (c *packetConn) drain() {
 	var to address
 	to.init(c.udp, c.options)
 	for {
 		c.loop.Enter()
-		if c.closed || len(c.unsent) == 0 {
+		if c.ended || len(c.unsent) == 0 {
 			c.sending = false
+			if c.closed {
+				c.end()
+			}
 			c.loop.Leave()
 			return
 		}
@@ -245,7 +255,7 @@ func (c *packetConn) drain() {
 			return err != unix.EAGAIN
 		})
 		c.loop.Enter()
-		if failed == nil && !c.closed {
+		if failed == nil && !c.ended {
 			c.sent(0, err)
 			c.forget(1)
 		}
@@ -253,16 +263,31 @@ func (c *packetConn) drain() {
 	}
 }
 
-// Close implements driver.PacketConn. It waits for system calls of the reader
-// and the sender that are under way, none of which waits for anything.
+// Unsent implements driver.PacketConn.
+func (c *packetConn) Unsent() int { return len(c.unsent) }
+
+// Close implements driver.PacketConn.
 func (c *packetConn) Close(cause error) {
-	if c.closed {
+	if c.closed && cause == nil || c.ended {
 		return
 	}
 	c.closed, c.cause = true, cause
-	_ = c.udp.Close()
-	c.forget(len(c.unsent))
-	c.await()
+	if cause == nil {
+		c.flush()
+	}
+	if cause != nil || !c.sending {
+		c.end()
+	}
+}
+
+// end gives up the socket. It waits for system calls of the reader and the
+// sender that are under way, none of which waits for anything.
+func (c *packetConn) end() {
+	if !c.ended {
+		c.ended = true
+		_ = c.udp.Close()
+		c.await()
+	}
 }
 
 // Abort implements serial.Member.
@@ -283,10 +308,11 @@ func (c *packetConn) Settle() {
 		c.h.Failed(c.failures[i])
 	}
 	c.failures = nil
-	if c.closed && !c.told {
+	if c.ended && !c.told {
 		c.told = true
 		c.loop.Remove(c)
 		c.h.Closed(c.cause)
+		c.forget(len(c.unsent))
 	}
 }
 

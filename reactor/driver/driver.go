@@ -319,8 +319,13 @@ type PacketConn interface {
 	// kernel refuses for good is dropped and reported to Failed. Only on the
 	// loop.
 	Flush()
-	// Close drops what is unsent. Closed follows after the current callback.
-	// Only on the loop.
+	// Unsent is the number of datagrams that the kernel has not taken. Only on
+	// the loop; in Closed too, where it is the number of those dropped.
+	Unsent() int
+	// Close ends the socket; nothing but Closed follows, after the current
+	// callback has returned. With a nil cause all output is sent first, however
+	// long the kernel takes; otherwise it is dropped at once. A second Close
+	// with a cause aborts a first one that waits. Only on the loop.
 	Close(cause error)
 	LocalAddr() netip.AddrPort // from any goroutine
 	Loop() Loop                // from any goroutine

@@ -72,4 +72,7 @@ const (
 	bugNotConnected  bug = "does not connect to Peer"
 	bugFailedSilent  bug = "never calls Failed"
 	bugPacketDies    bug = "closes a socket whose peer is unreachable"
+	bugDatagramsDrop bug = "drops datagrams at Close(nil)"
+	bugDatagramsGo   bug = "sends datagrams before a close with a cause"
+	bugUnsentLost    bug = "forgets how many datagrams were dropped"
 )

@@ -27,6 +27,7 @@ type packet struct {
 	failures []error
 	isClosed bool
 	err      error
+	dropped  int // unsent datagrams in Closed
 }
 
 // packet opens a UDP socket on l. The handler may be called before
@@ -75,7 +76,11 @@ func (p *packet) Failed(err error) {
 func (p *packet) Closed(err error) {
 	p.loop.run("a socket's Closed", func() {
 		p.checkOpen("Closed")
-		p.en.e.note(func() { p.isClosed, p.err = true, err })
+		dropped := 0
+		if p.PacketConn != nil { // it may be closed before it is known here
+			dropped = p.Unsent()
+		}
+		p.en.e.note(func() { p.isClosed, p.err, p.dropped = true, err, dropped })
 	})
 }
 

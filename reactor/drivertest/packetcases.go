@@ -23,6 +23,8 @@ func packetCases() []testCase {
 		{name: "Packet/BadAddress", f: packetBadAddress},
 		{name: "Packet/OutputLimit", f: packetOutputLimit},
 		{name: "Packet/Close", f: packetClose},
+		{name: "Packet/CloseSendsFirst", f: packetCloseSendsFirst},
+		{name: "Packet/AbortDropsOutput", f: packetAbortDropsOutput},
 		{name: "Packet/CloseInReceived", f: packetCloseInReceived},
 		{name: "Packet/PortInUse", f: packetPortInUse},
 		{name: "Packet/AnyLocal", f: packetAnyLocal},
@@ -263,6 +265,57 @@ func packetClose(e *env) {
 		})
 		p.loop.passLoop() // a second Closed would come now
 	}
+}
+
+// packetCloseSendsFirst closes, in a callback and outside of one, with
+// datagrams that are not even flushed.
+func packetCloseSendsFirst(e *env) {
+	en, r := e.open(driver.Config{}), e.rawPacket()
+	write := func(p *packet) {
+		for i := range unsentDatagrams {
+			p.write(r.addr(), numberedDatagram(0, i))
+		}
+		p.Close(nil)
+	}
+	for _, inside := range []bool{false, true} {
+		p := en.packet(en.loops[0], driver.PacketOptions{Local: loopback()}, packetHooks{
+			received: func(p *packet, _ netip.AddrPort, _ []byte) { write(p) },
+		})
+		addr := p.LocalAddr()
+		if inside {
+			r.send(addr, nil)
+		} else {
+			p.loop.do(func() { write(p) })
+		}
+		if err := p.awaitClosed(); err != nil || p.dropped != 0 {
+			e.fatalf("closed with %v and %d datagrams dropped, want nil and 0", err, p.dropped)
+		}
+		for i := range unsentDatagrams {
+			r.expect(addr, numberedDatagram(0, i))
+		}
+	}
+}
+
+const unsentDatagrams = 100 // more than one call takes
+
+func packetAbortDropsOutput(e *env) {
+	en, r := e.open(driver.Config{}), e.rawPacket()
+	p := en.packet(en.loops[0], driver.PacketOptions{Local: loopback()}, packetHooks{})
+	p.loop.do(func() {
+		for i := range unsentDatagrams {
+			p.write(r.addr(), numberedDatagram(0, i))
+		}
+		if n := p.Unsent(); n != unsentDatagrams {
+			e.errorf("Unsent is %d with %d datagrams allocated", n, unsentDatagrams)
+		}
+		p.Close(errCause)
+	})
+	if err := p.awaitClosed(); err != errCause || p.dropped != unsentDatagrams {
+		e.fatalf("closed with %v and %d datagrams dropped, want the cause and %d", err, p.dropped, unsentDatagrams)
+	}
+	q := e.rawPacket()
+	q.send(r.addr(), []byte("after"))
+	r.expect(q.addr(), []byte("after"))
 }
 
 // packetCloseInReceived closes with more datagrams waiting in the batch: none

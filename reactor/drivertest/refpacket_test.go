@@ -186,8 +186,18 @@ func (p *refPacket) Flush() {
 	}
 }
 
+func (p *refPacket) Unsent() int {
+	if p.closed && p.loop.en.bug == bugUnsentLost {
+		return 0
+	}
+	return len(p.out)
+}
+
 func (p *refPacket) Close(cause error) {
 	if !p.closing {
+		if cause == nil && p.loop.en.bug != bugDatagramsDrop || p.loop.en.bug == bugDatagramsGo {
+			p.Flush()
+		}
 		p.closing = true
 		if p.loop.en.bug == bugWrongCause {
 			cause = errors.New("drivertest: not the cause")
