@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"lars/backends"
 	"lars/reactor"
+	"lars/reactor/frame"
 )
 
 var errTest = errors.New("a cause")
@@ -201,6 +203,50 @@ func TestShutdownWithoutWorkIsNeverLate(t *testing.T) {
 			if err := open(reactor.Config{}).Shutdown(ctx); err != nil {
 				t.Fatalf("Shutdown: %v", err)
 			}
+		}
+	})
+}
+
+// TestShutdownSendsDatagrams: what a UDP socket has not even flushed is sent, and
+// what another goroutine has just sent.
+func TestShutdownSendsDatagrams(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(reactor.Config) *reactor.Reactor) {
+		peer, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		to := peer.LocalAddr().(*net.UDPAddr).AddrPort()
+		closed := make(chan error, 10)
+		r := open(reactor.Config{})
+		p, err := r.ListenPacket("127.0.0.1:0", reactor.PacketConfig{OnClose: func(err error) { closed <- err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Loop().Post(func() {
+			for range 50 {
+				_, _ = p.Alloc(to, 1, 10)
+			}
+		})
+		for range 50 {
+			if err := p.Send(to, 1, make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := receive(t, closed); err != nil {
+			t.Errorf("closed with %v, want nil", err)
+		}
+		_ = peer.SetReadDeadline(time.Now().Add(patience))
+		for i := range 100 {
+			if n, _, err := peer.ReadFromUDP(make([]byte, 100)); n != frame.HeadBytes+10 || err != nil {
+				t.Fatalf("datagram %d: %d bytes, %v", i, n, err)
+			}
+		}
+		if st := r.Stats(); len(st.Errors) > 0 || st.MessagesOut != 100 {
+			t.Errorf("stats %+v", st)
 		}
 	})
 }

@@ -114,7 +114,7 @@ func (m *mailbox) toPacket(p *parcel, message []byte) {
 	}
 	b, err := p.packet.d.Alloc(len(message), p.to)
 	if err != nil {
-		m.loop.counters.add(KindOutputFull)
+		_ = p.packet.refused(err)
 		return
 	}
 	copy(b, message)

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type PacketConfig struct {
 // message, and comes with its sender's address.
 type Packet struct {
 	d      driver.PacketConn
+	id     uint64 // in the order of their making
 	loop   *Loop
 	config PacketConfig
 	opened chan struct{} // closed once d is set
@@ -79,10 +81,12 @@ func (r *Reactor) openPacket(c PacketConfig, o driver.PacketOptions) (*Packet, e
 	}
 	o.OutputBytesMax, o.ReusePort = c.OutputBytesMax, c.ReusePort
 	o.SendBufferBytes, o.RecvBufferBytes = c.SendBufferBytes, c.RecvBufferBytes
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.closing.Load() {
 		return nil, ErrReactorClosed
 	}
-	p := &Packet{loop: l, config: c, opened: make(chan struct{})}
+	p := &Packet{loop: l, id: r.ids.Add(1), config: c, opened: make(chan struct{})}
 	d, err := r.engine.ListenPacket(l.d, o, (*packetHandler)(p))
 	if err != nil {
 		return nil, fmt.Errorf("reactor: udp: %w", err)
@@ -90,8 +94,11 @@ func (r *Reactor) openPacket(c PacketConfig, o driver.PacketOptions) (*Packet, e
 	p.d = d
 	p.open.Store(true)
 	close(p.opened)
+	r.packets[p] = struct{}{}
 	return p, nil
 }
+
+func (p *Packet) compare(other *Packet) int { return cmp.Compare(p.id, other.id) }
 
 // LocalAddr is the address that the socket is bound to.
 func (p *Packet) LocalAddr() netip.AddrPort { return p.d.LocalAddr() }
@@ -102,9 +109,7 @@ func (p *Packet) Loop() *Loop { return p.loop }
 // Received takes the one message that a datagram must be.
 func (h *packetHandler) Received(from netip.AddrPort, view []byte) {
 	p := (*Packet)(h)
-	if !p.open.Load() {
-		<-p.opened // the socket was quicker than the call that opened it
-	}
+	p.await()
 	l := p.loop
 	id, body, err := frame.Datagram(view, p.config.BodyBytesMax)
 	if err != nil {
@@ -123,6 +128,13 @@ func (h *packetHandler) Received(from netip.AddrPort, view []byte) {
 	l.countMessages(1)
 }
 
+// await waits, where the socket was quicker than the call that opened it.
+func (p *Packet) await() {
+	if !p.open.Load() {
+		<-p.opened
+	}
+}
+
 func (h *packetHandler) Failed(err error) {
 	p := (*Packet)(h)
 	p.loop.counters.add(KindUnreachable)
@@ -132,11 +144,22 @@ func (h *packetHandler) Failed(err error) {
 }
 
 func (h *packetHandler) Closed(err error) {
-	p := (*Packet)(h)
+	p, r := (*Packet)(h), h.loop.r
+	p.await()
 	p.closed.Store(true)
+	if n := p.d.Unsent(); n > 0 {
+		p.loop.counters.kind[KindUnsent].Add(uint64(n))
+		if r.closing.Load() {
+			r.cut.Store(true)
+		}
+	}
 	if p.config.OnClose != nil {
 		p.config.OnClose(err)
 	}
+	r.mu.Lock()
+	delete(r.packets, p)
+	r.mu.Unlock()
+	r.checkDrained()
 }
 
 // Alloc reserves a datagram with a body of n bytes to an address (ignored on a
@@ -149,12 +172,21 @@ func (p *Packet) Alloc(to netip.AddrPort, id int32, n int) ([]byte, error) {
 	}
 	b, err := p.d.Alloc(frame.HeadBytes+n, to)
 	if err != nil {
-		p.loop.counters.add(KindOutputFull)
-		return nil, err
+		return nil, p.refused(err)
 	}
 	frame.PutHead(b, id, n)
 	p.loop.out++
 	return b[frame.HeadBytes:], nil
+}
+
+// refused counts a message that the output did not take.
+func (p *Packet) refused(err error) error {
+	kind := KindOutputFull
+	if err == driver.ErrClosed {
+		kind = KindStale
+	}
+	p.loop.counters.add(kind)
+	return err
 }
 
 // Flush hands what was allocated to the kernel. Only on the loop.
@@ -176,7 +208,8 @@ func (p *Packet) Send(to netip.AddrPort, id int32, body []byte) error {
 	return p.loop.mail.put(id, body, parcel{packet: p, to: to})
 }
 
-// Close closes the socket soon; what is unsent is dropped.
+// Close closes the socket soon. What is unsent is sent first, as far as the
+// reactor's own end leaves time for it; nothing more is received.
 func (p *Packet) Close() {
 	p.loop.Post(func() { p.d.Close(nil) })
 }

@@ -91,8 +91,10 @@ type Reactor struct {
 	mu      sync.Mutex
 	servers map[*Server]struct{}
 	clients map[*Client]struct{}
-	drained chan struct{} // closed when closing and no connection is left
+	packets map[*Packet]struct{}
+	drained chan struct{} // closed when closing and no connection or UDP socket is left
 	live    atomic.Int64  // connections
+	cut     atomic.Bool   // datagrams were dropped by the end
 }
 
 // Open starts loops on a backend.
@@ -114,6 +116,7 @@ func Open(d driver.Driver, c Config) (*Reactor, error) {
 		workers: newWorkers(c.Workers, c.WorkersQueueMax),
 		servers: map[*Server]struct{}{},
 		clients: map[*Client]struct{}{},
+		packets: map[*Packet]struct{}{},
 		drained: make(chan struct{}),
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
@@ -176,10 +179,12 @@ func (r *Reactor) pick(n int) (*Loop, error) {
 }
 
 // Shutdown stops gracefully: it stops accepting and dialling, lets every
-// connection send what is queued, and closes it. When ctx ends first, what is
-// left is dropped. Close hooks run in either case, and when Shutdown returns
-// no goroutine and no descriptor of the reactor is left. It returns ctx's
-// error if anything had to be dropped. Never call it on a loop.
+// connection and UDP socket send what is queued, and closes it. When ctx ends
+// first, what is left is dropped (datagrams are counted, KindUnsent). Close
+// hooks run in either case, and when Shutdown returns no goroutine and no
+// descriptor of the reactor is left. It returns ctx's error if anything had to
+// be dropped. Another Shutdown may follow meanwhile, whose ctx then counts too;
+// Close ends a Shutdown that waits. Never call it on a loop.
 func (r *Reactor) Shutdown(ctx context.Context) error {
 	r.stopOpening()
 	r.PostAll(func(l *Loop) {
@@ -189,16 +194,17 @@ func (r *Reactor) Shutdown(ctx context.Context) error {
 	})
 	r.checkDrained()
 	late := r.Await(ctx, r.drained)
-	if r.live.Load() == 0 {
-		late = nil
-	}
+	cut := r.live.Load() > 0
 	// What is to be aborted is aborted promptly, but Offload's work is the
 	// user's and may take its time; it was asked to finish before.
 	r.workers.stop()
 	if err := r.engine.Close(context.Background()); err != nil {
 		return err
 	}
-	return late
+	if cut || r.cut.Load() {
+		return late
+	}
+	return nil
 }
 
 // Close stops at once: queued output is dropped. Close hooks still run.
@@ -219,16 +225,20 @@ func (r *Reactor) stopOpening() {
 	for _, c := range slices.SortedFunc(maps.Keys(r.clients), (*Client).compare) {
 		c.loop.Post(c.stop)
 	}
+	for _, p := range slices.SortedFunc(maps.Keys(r.packets), (*Packet).compare) {
+		p.Close()
+	}
 }
 
-// checkDrained notices the last connection's end during a shutdown.
+// checkDrained notices the end of the last connection or UDP socket during a
+// shutdown.
 func (r *Reactor) checkDrained() {
 	if r.live.Load() > 0 || !r.closing.Load() {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.live.Load() == 0 {
+	if r.live.Load() == 0 && len(r.packets) == 0 {
 		select {
 		case <-r.drained:
 		default:

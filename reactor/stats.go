@@ -31,13 +31,14 @@ const (
 	KindBuffers                 // connection closed or message refused: the buffer pool's limit
 	KindReset                   // connection ended by an error of the system
 	KindUnreachable             // UDP: error reported for a peer
+	KindUnsent                  // UDP: datagram dropped: its socket ended before the kernel took it
 	kinds
 )
 
 var kindNames = [kinds]string{
 	"over_limit", "bad_frame", "bad_datagram", "unknown_id", "partial_timeout", "idle_timeout", "write_timeout",
 	"output_full", "slow_peer", "paused", "stale", "mailbox_full", "workers_busy",
-	"buffers_exhausted", "reset", "unreachable",
+	"buffers_exhausted", "reset", "unreachable", "unsent",
 }
 
 // String is the kind's name in statistics.
