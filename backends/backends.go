@@ -60,7 +60,7 @@ func table() []Entry {
 		},
 		{
 			driver: netpoll.Driver{}, Module: "github.com/cloudwego/netpoll",
-			Notes: "pollers belong to the process; reads ahead while paused, up to 16 MiB; accepts and connects by package net",
+			Notes: "pollers belong to the process; reads ahead up to 256 KiB; accepts and connects by package net",
 		},
 		{driver: std.Driver{}, Notes: "package net, a goroutine for each connection"},
 	}

@@ -34,6 +34,7 @@ type conn struct {
 	engine  *engine
 	np      netpoll.Connection
 	private private
+	reading reading
 	fd      int
 	options driver.ConnOptions
 	local   netip.AddrPort
@@ -61,6 +62,7 @@ func (c *conn) start(l *serial.Loop, open driver.Opener) (refused, ok bool) {
 		return false, false
 	}
 	c.private = c.engine.layout.of(c.np, net.TCPAddrFromAddrPort(c.remote))
+	c.reading.start(c.np, c.private, c.fd)
 	c.out = serial.NewOutput(l, c.options.OutputBytesMax)
 	_ = c.np.SetWriteDeadline(past) // never fails
 	c.LimitHeld(max(c.options.InputBytesMax, driver.InputBytesDefault))
@@ -92,6 +94,11 @@ func (c *conn) request(_ context.Context, np netpoll.Connection) error {
 	if err == nil && n > 0 {
 		l.CountInput(n)
 		c.Input(view)
+	}
+	if c.Paused() {
+		c.reading.paused.Store(true)
+	} else {
+		c.reading.resume()
 	}
 	l.Leave()
 	_ = r.Release()
@@ -190,7 +197,7 @@ func (c *conn) Send() {
 
 // flush hands what is in the library's writer to the kernel.
 func (c *conn) flush() {
-	err := c.np.Writer().Flush()
+	err := c.reading.flush()
 	switch {
 	case err == nil:
 		c.Domain().CountWrite(c.fresh)
@@ -325,8 +332,14 @@ func (c *conn) refill() {
 	}
 }
 
-// Resumed implements serial.Transport: reading never stops.
-func (c *conn) Resumed() {}
+// Resumed implements serial.Transport. The library has let go of a connection
+// that is our own.
+func (c *conn) Resumed() {
+	c.reading.paused.Store(false)
+	if !c.own {
+		c.reading.resume()
+	}
+}
 
 // Release implements serial.Transport. Inside the library's callback, Close
 // only marks the connection, and it is closed when the callback returns.

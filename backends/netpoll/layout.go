@@ -9,12 +9,15 @@ import (
 	"github.com/cloudwego/netpoll"
 )
 
-// layout has the places of the three private fields of a netpoll connection
-// that the adapter uses.
+// layout has the places of the private fields of a netpoll connection that the
+// adapter uses, and of its operator, by which a poller knows it.
 type layout struct {
-	output  uintptr // *netpoll.LinkBuffer, what is unsent
-	trigger uintptr // chan error, told when the poller has sent it
-	remote  uintptr // net.Addr, without which a write time-out panics
+	output   uintptr // *netpoll.LinkBuffer, what is unsent
+	trigger  uintptr // chan error, told when the poller has sent it
+	remote   uintptr // net.Addr, without which a write time-out panics
+	operator uintptr // *netpoll.FDOperator
+	state    uintptr // int32, of the operator: its lock
+	poll     uintptr // netpoll.Poll, of the operator: its poller
 }
 
 // findLayout looks the fields up by name and checks their types, so that
@@ -25,16 +28,21 @@ func findLayout() (layout, error) {
 	if !ok || c.Offset != 0 {
 		return y, fmt.Errorf("netpoll: TCPConnection does not begin with a connection as the adapter expects")
 	}
+	op := reflect.TypeFor[netpoll.FDOperator]()
 	for _, f := range []struct {
+		in   reflect.Type
 		name string
 		kind reflect.Type
 		to   *uintptr
 	}{
-		{"outputBuffer", reflect.TypeFor[*netpoll.LinkBuffer](), &y.output},
-		{"writeTrigger", reflect.TypeFor[chan error](), &y.trigger},
-		{"remoteAddr", reflect.TypeFor[net.Addr](), &y.remote},
+		{c.Type, "outputBuffer", reflect.TypeFor[*netpoll.LinkBuffer](), &y.output},
+		{c.Type, "writeTrigger", reflect.TypeFor[chan error](), &y.trigger},
+		{c.Type, "remoteAddr", reflect.TypeFor[net.Addr](), &y.remote},
+		{c.Type, "operator", reflect.TypeFor[*netpoll.FDOperator](), &y.operator},
+		{op, "state", reflect.TypeFor[int32](), &y.state},
+		{op, "poll", reflect.TypeFor[netpoll.Poll](), &y.poll},
 	} {
-		at, err := offsetOf(c.Type, f.name, f.kind)
+		at, err := offsetOf(f.in, f.name, f.kind)
 		if err != nil {
 			return y, err
 		}
@@ -46,7 +54,7 @@ func findLayout() (layout, error) {
 func offsetOf(in reflect.Type, name string, kind reflect.Type) (at uintptr, err error) {
 	f, ok := in.FieldByName(name)
 	if !ok || f.Type != kind {
-		return 0, fmt.Errorf("netpoll: this version's connection has no field %s of type %v, which the adapter needs", name, kind)
+		return 0, fmt.Errorf("netpoll: this version's %v has no field %s of type %v, which the adapter needs", in, name, kind)
 	}
 	for i := range f.Index { // through embedded structs
 		at += in.FieldByIndex(f.Index[:i+1]).Offset
@@ -58,6 +66,9 @@ func offsetOf(in reflect.Type, name string, kind reflect.Type) (at uintptr, err 
 type private struct {
 	output  *netpoll.LinkBuffer
 	trigger chan error
+	op      *netpoll.FDOperator
+	state   *int32
+	poll    netpoll.Poll
 }
 
 // of reads the fields of c, and sets its remote address, which connections
@@ -67,8 +78,12 @@ func (y layout) of(c netpoll.Connection, remote net.Addr) private {
 	if at := (*net.Addr)(unsafe.Add(p, y.remote)); *at == nil {
 		*at = remote
 	}
+	op := *(*unsafe.Pointer)(unsafe.Add(p, y.operator))
 	return private{
 		output:  *(**netpoll.LinkBuffer)(unsafe.Add(p, y.output)),
 		trigger: *(*chan error)(unsafe.Add(p, y.trigger)),
+		op:      (*netpoll.FDOperator)(op),
+		state:   (*int32)(unsafe.Add(op, y.state)),
+		poll:    *(*netpoll.Poll)(unsafe.Add(op, y.poll)),
 	}
 }

@@ -14,6 +14,13 @@
 //     output in pooled chunks, and a goroutine that lives as long as the
 //     backlog waits to hand it on: one copy. Whether the poller is done the
 //     library tells only in private fields; Open checks that they are there.
+//   - It cannot stop reading: its poller goes on while a handler runs, and fills
+//     memory as fast as a peer sends. The adapter puts its own steps before and
+//     after each read of the poller, by exported fields of a private one: no more
+//     than 256 KiB is read ahead, and no more than a read of 4 KiB after a pause.
+//     Then the poller's epoll instance is told not to look for input, in place of
+//     the library, until the handler has caught up: two system calls each time,
+//     none for who keeps up. A lock is held around each flush.
 //   - The library closes a connection as soon as the peer shuts down its
 //     sending side, and then refuses to write answers. The adapter takes what
 //     is unsent, and the descriptor with it, and sends it itself.
@@ -28,11 +35,9 @@
 //     and Open turns the log off.
 //
 // What remains: its pollers belong to the process, not to an engine, and stay
-// when the engine is closed. It goes on reading while a connection is paused:
-// the bytes are kept, up to InputBytesMax or 16 MiB, whichever is more; then the
-// connection is closed with driver.ErrInputFull. While a loop is busy it reads ahead without limit. Its
-// buffers (8 KiB and more for each connection, idle or not) are its own, not
-// the engine's pool's. It has no UDP.
+// when the engine is closed. Its buffers (8 KiB and more for each connection,
+// idle or not) are its own, not the engine's pool's. While reading is stopped,
+// an orderly close of the peer shows only when it goes on. It has no UDP.
 package netpoll
 
 import (

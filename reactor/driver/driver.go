@@ -282,7 +282,8 @@ type Conn interface {
 	// Buffered is the number of output bytes that the kernel has not taken.
 	Buffered() int
 	// Pause stops Received; Resume allows it again, and unconsumed input is
-	// then shown without waiting for more. Neither calls Received itself.
+	// then shown without waiting for more. Neither calls Received itself. While
+	// it is paused, or its loop busy, little more is read than the kernel holds.
 	Pause()
 	Resume()
 	// Close ends the connection; no Received follows. With a nil cause all

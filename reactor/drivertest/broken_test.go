@@ -72,6 +72,7 @@ var broken = []struct {
 	}},
 	{bugShowsTwice, "", []string{"Frames/OneInManySegments/accepted"}},
 	{bugNoInputLimit, "Closed", []string{"Input/Full/accepted"}},
+	{bugReadsAhead, "read ahead", []string{"Input/AheadWhilePaused/accepted", "Input/AheadWhileBusy/accepted", "Input/AheadWhileBusy/dialled"}},
 	{bugIgnoresPause, "on a paused connection", []string{"Pause/HoldsInput/accepted", "Pause/InOpener/dialled", "Pause/OverInputLimit/accepted", "Pause/ThenPeerCloses/accepted"}},
 	{bugForgetsResume, "did not", []string{"Pause/ResumeShowsUnconsumed/accepted", "Pause/ResumeInReceived/dialled"}},
 	{bugNoOutputLimit, "", []string{"Output/OneLargeAlloc/dialled", "Output/PushToSlowPeer/dialled", "Output/DrainedAtOnce/accepted", "Packet/OutputLimit"}},

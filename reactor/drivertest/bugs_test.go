@@ -41,6 +41,7 @@ const (
 	bugDropsPartial        bug = "drops unconsumed input"
 	bugShowsTwice          bug = "shows unconsumed input again without new"
 	bugNoInputLimit        bug = "ignores InputBytesMax"
+	bugReadsAhead          bug = "reads ahead without limit"
 	bugIgnoresPause        bug = "ignores Pause"
 	bugForgetsResume       bug = "shows nothing at Resume"
 	bugNoOutputLimit       bug = "ignores OutputBytesMax"

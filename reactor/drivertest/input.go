@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"errors"
+	"time"
 
 	"lars/reactor/buffer"
 	"lars/reactor/driver"
@@ -13,6 +14,8 @@ func inputCases() []testCase {
 	all = append(all, bothSides("Input/Full", inputFull)...)
 	all = append(all, bothSides("Input/NotFullWhenConsumed", inputNotFullWhenConsumed)...)
 	all = append(all, bothSides("Input/PoolLimit", inputPoolLimit)...)
+	all = append(all, bothSides("Input/AheadWhilePaused", inputAheadWhilePaused)...)
+	all = append(all, bothSides("Input/AheadWhileBusy", inputAheadWhileBusy)...)
 	return all
 }
 
@@ -116,4 +119,41 @@ func inputPoolLimit(e *env) {
 	pool.Put(all)
 	good.send([]byte("healthy"))
 	good.expect([]byte("healthy"))
+}
+
+const (
+	aheadBuffer    = 256 << 10
+	aheadBytesMax  = 8 << 20 // above what the kernel holds at both ends, with aheadBuffer
+	aheadBytesSent = 2 * aheadBytesMax
+)
+
+func inputAheadWhilePaused(e *env) {
+	r, c := e.open(driver.Config{}).connect(driver.ConnOptions{RecvBufferBytes: aheadBuffer}, hooks{})
+	c.loop.do(c.Pause)
+	n := r.sendUntilFull()
+	c.loop.do(c.Resume)
+	c.awaitBytes(n)
+}
+
+func inputAheadWhileBusy(e *env) {
+	r, c := e.open(driver.Config{}).connect(driver.ConnOptions{RecvBufferBytes: aheadBuffer}, hooks{})
+	g := c.loop.hold()
+	n := r.sendUntilFull()
+	g.release()
+	c.awaitBytes(n)
+}
+
+// sendUntilFull sends until nothing is taken for a while, which must be before
+// aheadBytesMax, and returns how much was.
+func (r *raw) sendUntilFull() (sent int) {
+	r.e.Helper()
+	s := newStream(22)
+	for n := 1; n > 0 && sent < aheadBytesSent; sent += n {
+		r.SetDeadline(time.Now().Add(100 * time.Millisecond))
+		n, _ = r.Write(s.next(64 << 10))
+	}
+	if sent > aheadBytesMax {
+		r.e.fatalf("a connection was read ahead of its handler: the peer sent %d bytes, want at most %d", sent, aheadBytesMax)
+	}
+	return sent
 }

@@ -78,15 +78,19 @@ func (c *refConn) read() {
 	b := make([]byte, 64<<10)
 	for {
 		n, err := c.tcp.Read(b)
-		next := make(chan struct{})
+		next, view := make(chan struct{}), b[:n]
 		ok := c.loop.push(func() {
 			c.ack = func() { close(next); c.ack = nil }
-			c.in = append(c.in, b[:n]...)
+			c.in = append(c.in, view...)
 			c.ended = err
 			c.show(n > 0)
 		})
 		if !ok || err != nil {
 			return
+		}
+		if c.loop.en.bug == bugReadsAhead {
+			b = make([]byte, len(b))
+			continue
 		}
 		select {
 		case <-next:
