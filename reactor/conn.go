@@ -201,7 +201,8 @@ func (h *handler) Closed(err error) {
 // Alloc reserves a message with a body of n bytes in the output and returns
 // the body, to be filled before anything else is sent. Inside a handler of
 // this connection it leaves when the handler's batch is done; elsewhere call
-// Flush. Only on the loop.
+// Flush. It returns frame.ErrTooLarge above SendBytesMax, or, counted,
+// ErrOutputFull (see Overflow), ErrClosed or buffer.ErrPool. Only on the loop.
 func (c *Conn) Alloc(id int32, n int) ([]byte, error) {
 	if uint(n) > uint(c.end.SendBytesMax) {
 		return nil, checkBody(n, c.end.SendBytesMax)

@@ -73,7 +73,7 @@ type Endpoint struct {
 	RecvBufferBytes int           // of the socket; 0 leaves the system's choice
 }
 
-// Defaults of Endpoint.
+// Defaults of Endpoint and ServerConfig.
 const (
 	PartialTimeoutDefault  = 30 * time.Second
 	WriteTimeoutDefault    = 2 * time.Minute

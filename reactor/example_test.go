@@ -23,7 +23,7 @@ func Example() {
 		return
 	}
 
-	answer := make(chan string)
+	answer := make(chan string, 1) // a handler must not block
 	client := reactor.NewRouter()
 	client.Handle(1, func(q *reactor.Request) { answer <- string(q.Body) }, nil)
 	_, err = r.Dial(reactor.ClientConfig{Endpoint: reactor.Endpoint{

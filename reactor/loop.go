@@ -121,8 +121,9 @@ func (t *Timer) Stop() {
 // Offload runs work on the reactor's bounded pool of workers and then done on
 // this loop. When too much work waits already it returns ErrBusy, which is
 // counted, and ErrReactorClosed during and after a shutdown; neither is run
-// then. done may be nil; it does not run once the reactor is closed. A connection that done uses may be gone by then: its
-// methods then return ErrClosed.
+// then. done may be nil; it does not run once the reactor is closed. A
+// connection that done uses may be gone by then: its methods then return
+// ErrClosed.
 func (l *Loop) Offload(work, done func()) error {
 	if v, ok := l.d.(driver.Offloader); ok {
 		if l.r.closing.Load() || !v.Offload(work, done) {

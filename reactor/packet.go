@@ -22,7 +22,8 @@ type PacketConfig struct {
 	// BodyBytesMax limits a message's body, in and out: 0 and anything above
 	// mean what a datagram holds, 65,499.
 	BodyBytesMax int
-	// OutputBytesMax limits datagrams that wait for the kernel; 0 means 4 MiB.
+	// OutputBytesMax limits the datagrams that wait for the kernel, in bytes of
+	// all together; 0 means 4 MiB.
 	OutputBytesMax  int
 	SendBufferBytes int  // of the socket; 0 leaves the system's choice
 	RecvBufferBytes int  // of the socket; 0 leaves the system's choice
@@ -165,7 +166,9 @@ func (h *packetHandler) Closed(err error) {
 // Alloc reserves a datagram with a body of n bytes to an address (ignored on a
 // connected socket) and returns the body, to be filled before anything else is
 // sent. Inside a handler of this socket it leaves when the handler's batch is
-// done; elsewhere call Flush. Only on the loop.
+// done; elsewhere call Flush. It returns ErrOutputFull above OutputBytesMax,
+// ErrClosed on a socket that is closing, and frame.ErrTooLarge. Only on the
+// loop.
 func (p *Packet) Alloc(to netip.AddrPort, id int32, n int) ([]byte, error) {
 	if err := checkBody(n, p.config.BodyBytesMax); err != nil {
 		return nil, err
@@ -196,7 +199,8 @@ func (p *Packet) Flush() {
 }
 
 // Send sends a message from any goroutine; the body is copied. On a connected
-// socket the address is ignored.
+// socket the address is ignored. Its errors are Conn.Send's; whether the message
+// arrives is not known.
 func (p *Packet) Send(to netip.AddrPort, id int32, body []byte) error {
 	if err := checkBody(len(body), p.config.BodyBytesMax); err != nil {
 		return err

@@ -17,8 +17,12 @@
 // in a handler, hook, task or timer of that loop. All else is safe from any
 // goroutine. A handler must not block: slow work goes to Loop.Offload.
 //
+// Settings from a file, or flags, are read by package conf; its example is a
+// server's.
+//
 // The package knows no backend; it stands on the interfaces of package driver.
-// It does no encryption, no name service and no load balancing.
+// It does no encryption and no load balancing, and looks up names for clients
+// alone.
 package reactor
 
 import (
