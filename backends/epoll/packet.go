@@ -219,7 +219,7 @@ func (p *packet) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 		return nil, driver.ErrClosed
 	case n > driver.DatagramBytesMax:
 		return nil, driver.ErrTooLong
-	case len(p.out) > 0 && len(p.out)+n > p.opts.OutputBytesMax:
+	case len(p.queue) >= driver.DatagramsMax, len(p.out) > 0 && len(p.out)+n > p.opts.OutputBytesMax:
 		return nil, driver.ErrOutputFull
 	}
 	off := len(p.out)

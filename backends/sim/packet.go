@@ -92,7 +92,7 @@ func (p *packetConn) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 		return nil, driver.ErrClosed
 	case n > driver.DatagramBytesMax:
 		return nil, driver.ErrTooLong
-	case p.bytes > 0 && p.bytes+n > p.max:
+	case len(p.out) >= driver.DatagramsMax, p.bytes > 0 && p.bytes+n > p.max:
 		return nil, driver.ErrOutputFull
 	case !to.IsValid() && !p.k.peer.IsValid():
 		return nil, systemError("sendto", syscall.EDESTADDRREQ)

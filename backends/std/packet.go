@@ -14,10 +14,6 @@ import (
 	"lars/reactor/driver"
 )
 
-// datagramsMax limits the datagrams that wait for the kernel, in datagrams:
-// those without a body take nothing of the limit in bytes.
-const datagramsMax = 64 << 10
-
 // arenaBytes is the room in which a socket keeps unsent datagrams before it
 // asks the pool: it takes the answers to a burst of small requests.
 const arenaBytes = 64 << 10
@@ -155,7 +151,7 @@ func (c *packetConn) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 		return nil, driver.ErrClosed
 	case n > driver.DatagramBytesMax:
 		return nil, driver.ErrTooLong
-	case len(c.unsent) >= datagramsMax, c.bytes > 0 && c.bytes+n > c.options.OutputBytesMax:
+	case len(c.unsent) >= driver.DatagramsMax, c.bytes > 0 && c.bytes+n > c.options.OutputBytesMax:
 		return nil, driver.ErrOutputFull
 	}
 	d := datagram{to: to}

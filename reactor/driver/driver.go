@@ -190,7 +190,7 @@ type ConnOptions struct {
 	SendBufferBytes, RecvBufferBytes int
 }
 
-// Defaults of ConnOptions.
+// Defaults of the options, and limits of what has no option.
 const (
 	OutputBytesDefault = 4 << 20
 	InputBytesDefault  = 16<<20 + 8
@@ -198,6 +198,7 @@ const (
 	DialTimeoutDefault = 10 * time.Second
 	BacklogDefault     = 1024
 	DatagramBytesMax   = 65507
+	DatagramsMax       = 64 << 10 // that wait for the kernel on one socket
 )
 
 // WithDefaults replaces zero values by the defaults.
@@ -235,8 +236,8 @@ type PacketOptions struct {
 	// Peer, when valid, connects the socket: only its datagrams are received,
 	// and its being unreachable is reported to Failed.
 	Peer netip.AddrPort
-	// OutputBytesMax limits datagrams that wait for the kernel; Alloc above it
-	// fails with ErrOutputFull. 0 means 4 MiB.
+	// OutputBytesMax limits datagrams that wait for the kernel; Alloc above it,
+	// or above DatagramsMax of them, fails with ErrOutputFull. 0 means 4 MiB.
 	OutputBytesMax int
 	// SendBufferBytes and RecvBufferBytes set the kernel's buffers; 0 leaves
 	// the system's choice.

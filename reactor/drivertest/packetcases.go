@@ -238,6 +238,15 @@ func packetOutputLimit(e *env) {
 			r.expect(p.LocalAddr(), make([]byte, 512-8+i))
 		}
 	}
+	p.loop.do(func() { // those without a body take nothing of the limit in bytes
+		for range driver.DatagramsMax {
+			p.write(r.addr(), nil)
+		}
+		if _, err := p.Alloc(0, r.addr()); !errors.Is(err, driver.ErrOutputFull) {
+			e.errorf("Alloc above DatagramsMax returned %v, want ErrOutputFull", err)
+		}
+		p.Close(errCause)
+	})
 }
 
 func packetClose(e *env) {

@@ -147,7 +147,7 @@ func (p *refPacket) Alloc(n int, to netip.AddrPort) ([]byte, error) {
 		return nil, driver.ErrClosed
 	case n > driver.DatagramBytesMax && p.loop.en.bug != bugNoTooLong:
 		return nil, driver.ErrTooLong
-	case p.loop.en.bug != bugNoOutputLimit && p.bytes > 0 && p.bytes+n > p.opts.OutputBytesMax:
+	case p.loop.en.bug != bugNoOutputLimit && (len(p.out) >= driver.DatagramsMax || p.bytes > 0 && p.bytes+n > p.opts.OutputBytesMax):
 		return nil, driver.ErrOutputFull
 	}
 	p.bytes += n
