@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"lars/reactor"
-	"lars/system/route"
 	"lars/system/wire"
 )
 
@@ -142,16 +141,16 @@ func (s *Service) load() error {
 		return nil
 	}
 	s.dns.heard.Store(agreed.UnixNano())
-	s.keeper.seed(routes)
-	var byShard [wire.AgentPorts][]route.Route
+	s.keeper.take(routes)
+	var byShard [wire.AgentPorts][]said
 	for _, r := range routes {
-		i, _ := wire.PortFor(r.Module.ModID, r.Module.CmdID) // no id is negative
+		i, _ := wire.PortFor(r.module.ModID, r.module.CmdID) // no id is negative
 		byShard[i] = append(byShard[i], r)
 	}
 	for i, sh := range s.shards {
 		err := s.on(sh.loop, func() error {
 			for _, r := range byShard[i] {
-				sh.load(r.Module, r.Hosts)
+				sh.load(r.module, r.news)
 			}
 			return nil
 		})

@@ -79,7 +79,8 @@ type Config struct {
 	// reports kept to be sent again. 0 means 64 MiB and 32 MiB.
 	TallyBytesMax, SentBytesMax int
 
-	// RoutesFile keeps the routes for a restart without dns. "" keeps none.
+	// RoutesFile keeps routes and policies for a restart without dns. "" keeps
+	// none.
 	RoutesFile string
 	Files      Files // where that is kept; nil: on the disk
 
@@ -234,7 +235,7 @@ func (c *Config) agentKeys(s *conf.Set) {
 	s.Int(&c.HostsMax, name("hosts_max"), 1, 1<<24, "limit of hosts of one module, a `number`")
 	s.Int(&c.TallyBytesMax, name("tally_bytes_max"), 1<<16, 1<<34, "limit of memory for statistics, in `bytes`")
 	s.Int(&c.SentBytesMax, name("sent_bytes_max"), 1<<16, 1<<34, "limit of memory for reports that are kept to be sent again, in `bytes`")
-	s.String(&c.RoutesFile, name("routes_file"), nil, "`file` that keeps the routes for a restart without dns; empty for none")
+	s.String(&c.RoutesFile, name("routes_file"), nil, "`file` that keeps routes and policies for a restart without dns; empty for none")
 }
 
 func emptyOr(check func(string) error) func(string) error {

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+
 	"lars/system/balance"
 	"lars/system/route"
 	"lars/system/wire"
@@ -11,6 +13,11 @@ type news struct {
 	hosts    []balance.Host // none: the module does not exist, or no longer
 	settings string
 	version  int64 // of the settings
+}
+
+// equal reports whether dns says the same again.
+func (n news) equal(o news) bool {
+	return n.settings == o.settings && n.version == o.version && slices.Equal(n.hosts, o.hosts)
 }
 
 // settingsBytesMax bounds what is kept of each module.
@@ -57,6 +64,20 @@ func (n *news) tune(said []wire.HostPolicy) {
 			h.Weight, h.Zone, h.Draining = p.Weight, uint16(p.Zone), p.Draining
 		}
 	}
+}
+
+// policy is what is said beside the addresses, if anything: newsOf reads it.
+func (n *news) policy() (p wire.Policy, any bool) {
+	p = wire.Policy{Settings: []byte(n.settings), Version: n.version}
+	for _, h := range n.hosts {
+		if plain := (balance.Host{Host: h.Host}); h != plain {
+			p.Hosts = append(p.Hosts, wire.HostPolicy{
+				HostInfo: wire.HostInfo{IP: int32(h.IP), Port: int32(h.Port)},
+				Weight:   h.Weight, Zone: uint32(h.Zone), Draining: h.Draining,
+			})
+		}
+	}
+	return p, n.settings != "" || len(p.Hosts) > 0
 }
 
 // addresses are the hosts of a route, for the file.

@@ -13,6 +13,7 @@ import (
 
 	"lars/backends"
 	"lars/reactor"
+	"lars/system/balance"
 	"lars/system/route"
 	"lars/system/wire"
 )
@@ -33,7 +34,7 @@ func many(t *testing.T, s *Service, n int) (callAll func()) {
 			}
 		}
 	}
-	onAll(func(sh *shard, m route.Module) { sh.load(m, addrs(1, 1)) })
+	onAll(func(sh *shard, m route.Module) { sh.load(m, news{hosts: balance.Plain(addrs(1, 1))}) })
 	return func() {
 		onAll(func(sh *shard, m route.Module) {
 			sh.takeReport(&wire.ReportRequest{ModID: m.ModID, CmdID: m.CmdID, Host: info(addr(1)), HasHost: true}, 0)

@@ -7,6 +7,7 @@ import (
 
 	"lars/backends"
 	"lars/reactor"
+	"lars/system/balance"
 	"lars/system/wire"
 )
 
@@ -20,7 +21,7 @@ func filled(r *reactor.Reactor, c Config) (*Service, error) {
 	sh := s.shards[0]
 	return s, s.on(sh.loop, func() error {
 		for n := range int32(50) {
-			sh.load(mod(3*n, 0), addrs(1, 10))
+			sh.load(mod(3*n, 0), news{hosts: balance.Plain(addrs(1, 10))})
 		}
 		return nil
 	})
@@ -173,7 +174,7 @@ func benchmarkHandler(b *testing.B, settings string) {
 	b.Run("second/modules=20000", func(b *testing.B) {
 		_ = s.on(sh.loop, func() error {
 			for n := range int32(20000) {
-				sh.load(mod(3*n, 3), addrs(1, 2))
+				sh.load(mod(3*n, 3), news{hosts: balance.Plain(addrs(1, 2))})
 			}
 			return nil
 		})

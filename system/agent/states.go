@@ -47,7 +47,7 @@ func (s *shard) hostStates(q *hostsQuestion) []byte {
 	a := &larspb.HostsResponse{Seq: q.seq, Modid: q.modid, Cmdid: q.cmdid, Retcode: wire.RetNoExist, First: q.first}
 	now := s.loop.Now()
 	if m := s.want(now, q.modid, q.cmdid); m != nil && m.lb != nil {
-		a.Retcode, a.Settings, a.Version = wire.RetSucc, m.inForce, m.version
+		a.Retcode, a.Settings, a.Version = wire.RetSucc, m.inForce, m.said.version
 		s.states = m.lb.AppendStates(s.states[:0])
 		slices.SortFunc(s.states, func(x, y balance.HostState) int { return x.Host.Host.Compare(y.Host.Host) })
 		a.Total = uint32(len(s.states))

@@ -12,11 +12,12 @@ type module struct {
 	name route.Module
 	// lb is nil as long as dns has named no host.
 	lb balance.Balancer
-	// settings and version are what dns last said of the balancing, and
-	// inForce what lb was made of: the former, unless they have no meaning.
-	settings string
-	version  int64
-	inForce  string
+	// said is what dns last said. Its settings are the last of them that have a
+	// meaning here; refused are those after them that have none. inForce is what
+	// lb was made of.
+	said    news
+	refused string
+	inForce string
 	// nextPull is when a request makes the shard pull the route again: at once
 	// for a new module, NegativeTTL after a pull (so one is in flight, and a
 	// storm for a module that does not exist costs dns one request a second),

@@ -32,57 +32,68 @@ func (s *shard) update(name route.Module, n news) {
 		return
 	}
 	m.nextPull = now + s.service.config.UpdateTimeout + 1 // older than it, not as old
-	if s.set(now, m, n) {
-		s.service.keeper.note(name, addresses(n.hosts))
+	before := m.said
+	s.set(now, m, n)
+	if !m.said.equal(before) {
+		s.service.keeper.note(name, m.said)
 	}
 }
 
-// set gives a module its hosts and settings, and reports whether its hosts may
-// have changed. With other settings all begins anew, as if every host had just
-// come: what one algorithm knows of a host means little to another.
-func (s *shard) set(now time.Duration, m *module, n news) bool {
-	lb := m.lb
-	if lb == nil || n.settings != m.settings {
-		lb = s.open(m, n.settings)
+// set gives a module its hosts and settings. With other settings all begins
+// anew, as if every host had just come: what one algorithm knows of a host means
+// little to another.
+func (s *shard) set(now time.Duration, m *module, n news) {
+	lb, good := m.lb, true
+	if lb == nil || n.settings != m.said.settings {
+		lb, good = s.open(m, n.settings)
 	}
 	if lb == nil {
-		return false // the configuration was tried at the start
+		return // the configuration was tried at the start
 	}
-	m.version = n.version
+	if good {
+		m.refused = ""
+	} else {
+		m.refused = n.settings
+		n.settings, n.version = m.said.settings, m.said.version
+	}
+	m.said = n
 	if m.lb == nil {
 		s.table.unlink(m)
 	}
-	return s.replace(now, m, lb, n.hosts)
+	s.replace(now, m, lb, n.hosts)
 }
 
 // open makes a module's balancer of what dns says. Settings that have no
-// meaning to this agent leave those in force, or else its own.
-func (s *shard) open(m *module, text string) balance.Balancer {
-	m.settings = text
+// meaning to this agent, which are not good, leave those in force, or else its
+// own.
+func (s *shard) open(m *module, text string) (lb balance.Balancer, good bool) {
+	if m.lb != nil && text != "" && text == m.refused {
+		return m.lb, false
+	}
 	settings, err := s.service.config.settings(text)
-	if err != nil {
+	good = err == nil
+	if !good {
 		s.count.add(BadSettings)
 		if s.logged > 0 {
 			s.logged--
 			s.service.config.Log.Warn("settings of a module have no meaning here", "module", m.name, "err", err)
 		}
 		if m.lb != nil {
-			return m.lb
+			return m.lb, false
 		}
 		if settings, err = s.service.config.settings(""); err != nil {
-			return nil
+			return nil, false
 		}
 	}
-	lb, err := balance.Open(settings, s.random.Uint64())
-	if err != nil {
-		return m.lb
+	if lb, err = balance.Open(settings, s.random.Uint64()); err != nil {
+		return m.lb, false
 	}
 	if m.lb != nil {
 		s.count.add(SettingsChanged)
 		s.service.config.Log.Info("module is balanced anew", "module", m.name, "settings", short(settings))
 	}
 	m.inForce = short(settings)
-	return lb
+	return lb, good
 }
 
 // short is the text of settings without what the configuration has added.
@@ -96,7 +107,7 @@ func short(s balance.Settings) string {
 
 // replace changes the hosts of a module, and possibly its balancer. Statistics
 // call a host that left overloaded no longer.
-func (s *shard) replace(now time.Duration, m *module, lb balance.Balancer, hosts []balance.Host) bool {
+func (s *shard) replace(now time.Duration, m *module, lb balance.Balancer, hosts []balance.Host) {
 	before := 0
 	if m.lb != nil {
 		before = m.lb.Len()
@@ -104,14 +115,12 @@ func (s *shard) replace(now time.Duration, m *module, lb balance.Balancer, hosts
 	}
 	m.lb = lb
 	e := lb.Update(now, hosts)
-	changed := len(e.Changes) > 0
 	if e.Refused > 0 {
 		s.count[HostsRefused].Add(uint64(e.Refused))
 	}
 	s.markOverloaded(m, true)
 	s.gauge.hosts.Add(int64(m.lb.Len() - before))
 	s.measure()
-	return changed
 }
 
 // markOverloaded tells the statistics about every overloaded host.
@@ -136,24 +145,27 @@ func (s *shard) empty(now time.Duration, m *module) {
 		return // as expected; nextPull stands since the pull
 	}
 	s.replace(now, m, m.lb, nil)
-	m.lb, m.asked = nil, now
+	m.lb, m.said, m.asked = nil, news{}, now
 	m.nextPull = now + s.service.config.NegativeTTL
 	s.table.link(m)
 	s.count.add(Emptied)
 	s.measure()
-	s.service.keeper.note(m.name, nil)
+	s.service.keeper.note(m.name, news{})
 }
 
-// load takes in a route of the file. It is to be pulled as soon as it is asked
-// for.
-func (s *shard) load(name route.Module, hosts []route.Host) {
+// load takes in what the file says of a module. It is to be pulled as soon as it
+// is asked for.
+func (s *shard) load(name route.Module, n news) {
+	if s.table.get(name) != nil {
+		return // named twice
+	}
 	now := s.loop.Now()
 	m := s.table.add(now, name)
 	if m == nil {
 		s.count.add(Refused)
 		return
 	}
-	s.set(now, m, news{hosts: balance.Plain(hosts)})
+	s.set(now, m, n)
 	m.fromDisk = true
 	s.gauge.disk.Add(1)
 }
