@@ -34,7 +34,8 @@ const (
 	OpRemove
 	// OpReplace makes the hosts exactly those named; none named removes the module.
 	OpReplace
-	// OpEnsure adds those hosts that are not there yet.
+	// OpEnsure adds those hosts that are not there yet, and sets of all what Tune
+	// says, if anything: a host that is to drain never is there without.
 	OpEnsure
 	// OpDrop removes those hosts that are there.
 	OpDrop
@@ -74,7 +75,7 @@ type ModuleEdit struct {
 	Hosts  []Host // in any order, none twice; at least one except for OpReplace; none for OpSettings
 
 	Settings string // of OpSettings: see ParseSettings
-	Tune     Tune   // of OpTune, for all Hosts
+	Tune     Tune   // of OpTune and OpEnsure, for all Hosts
 
 	// Expect, when not nil, are the hosts that the editor believes the module to
 	// have, in any order; if it has others, the edit is a conflict. An empty
@@ -163,7 +164,7 @@ func (me ModuleEdit) check() error {
 			return fmt.Errorf("edit of module %v: %w", me.Module, err)
 		}
 	}
-	if me.Op == OpTune {
+	if me.Op == OpTune || me.Op == OpEnsure && me.Tune != (Tune{}) {
 		if err := me.Tune.check(); err != nil {
 			return fmt.Errorf("edit of module %v: %w", me.Module, err)
 		}
@@ -218,7 +219,7 @@ type Change struct {
 	At      time.Time // from the version (a clock's seconds) for entries of the original's programs
 	Before  []Host    // hosts that left
 	After   []Host    // hosts that came
-	Detail  string    // what OpSettings and OpTune set
+	Detail  string    // what was set of module or hosts
 }
 
 // ChangeQuery selects entries of the change log.

@@ -46,7 +46,7 @@ func (p HostPolicy) Valid() bool { return p.Host.Valid() && p.Weight <= WeightMa
 // plain reports whether nothing is said.
 func (p HostPolicy) plain() bool { return p == HostPolicy{Host: p.Host} }
 
-// Tune is what OpTune changes of hosts; nil leaves a value as it is.
+// Tune is what an edit changes of hosts; nil leaves a value as it is.
 type Tune struct {
 	Weight   *uint32 // 0 and 1: no more than others
 	Zone     *uint16 // 0: not known

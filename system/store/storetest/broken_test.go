@@ -299,7 +299,7 @@ func breakages() []breakage {
 		{"the version of changes lags", "EmptyStore", with(func(b *broken) {
 			b.changes = func(c store.Changes) store.Changes { c.Version--; return c }
 		})},
-		{"the first policy is lost", "SettingsAreVersioned HostsAreTuned PoliciesFollowTheirHosts PoliciesByHand", with(func(b *broken) {
+		{"the first policy is lost", "SettingsAreVersioned HostsAreTuned HostsComeTuned PoliciesFollowTheirHosts PoliciesByHand", with(func(b *broken) {
 			b.policy = func(found []store.Policy) []store.Policy { return found[min(1, len(found)):] }
 		})},
 		{"marks are ignored", "LargeSave MarkedReportsCountOnce SameMarkAtOnceCountsOnce TrimOfNothing TrimStatistics", with(func(b *broken) {

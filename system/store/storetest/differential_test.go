@@ -166,7 +166,7 @@ func randomEdit(r *rand.Rand) store.Edit {
 		if me.Op == store.OpSettings {
 			me.Settings = []string{"", "algorithm=rr", "algorithm=p2c outlier=off", "bad"}[r.IntN(4)]
 		}
-		if weight, yes := r.Uint32N(4), r.IntN(2) == 0; me.Op == store.OpTune {
+		if weight, yes := r.Uint32N(4), r.IntN(2) == 0; me.Op == store.OpTune || me.Op == store.OpEnsure && r.IntN(2) == 0 {
 			me.Tune = store.Tune{Weight: &weight, Draining: &yes}
 		}
 		for range r.IntN(4) {

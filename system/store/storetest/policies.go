@@ -10,6 +10,7 @@ func policyCases() []Case {
 	return []Case{
 		{Name: "SettingsAreVersioned", Check: settings},
 		{Name: "HostsAreTuned", Check: tunes},
+		{Name: "HostsComeTuned", Check: ensuresTuned},
 		{Name: "PolicyEditsRefuseInvalid", Check: policyInvalid},
 		{Name: "PoliciesFollowTheirHosts", Check: policyOfHosts},
 		{Name: "PoliciesByHand", Check: policiesByHand, SQL: true},
@@ -91,6 +92,31 @@ func tunes(t T, b *Backend) {
 	wantPolicies(t, "as at first", mustPolicies(t, b.Store))
 }
 
+// A host that is to drain comes so, in the version that adds it.
+func ensuresTuned(t T, b *Backend) {
+	m, yes, weight := module(1, 1), true, uint32(2)
+	mustEdit(t, b.Store, one(store.OpAdd, m, hosts(1, 2)...))
+	mustEdit(t, b.Store, tune(m, store.Tune{Weight: &weight}, hosts(1)...))
+	e := tune(m, store.Tune{Draining: &yes}, hosts(3, 1)...)
+	e.Modules[0].Op = store.OpEnsure
+	wantEqual(t, "one comes, two are tuned", mustEdit(t, b.Store, e), store.Edited{Version: 3, Modules: 1, Added: 1, Tuned: 2})
+	wantPolicies(t, "tuned", mustPolicies(t, b.Again(), m), store.Policy{Module: m, Hosts: []store.HostPolicy{
+		{Host: host(1, 80), Weight: 2, Draining: true}, {Host: host(3, 80), Draining: true},
+	}})
+	wantHosts(t, b.Store, m, hosts(1, 2, 3)...)
+	wantEqual(t, "the same again", mustEdit(t, b.Store, e), store.Edited{Version: 3})
+	wantEqual(t, "log", withoutIDs(mustLog(t, b.Store, store.ChangeQuery{Limit: 1})), []store.Change{{
+		Version: 3, Prev: 2, Module: m, Op: "ensure", Actor: "tester", At: epoch, After: hosts(3),
+		Detail: "192.168.1.1:80,192.168.1.3:80 draining=true",
+	}})
+	mustEdit(t, b.Store, one(store.OpEnsure, m, hosts(4)...))
+	wantEqual(t, "nothing set", mustLog(t, b.Store, store.ChangeQuery{Limit: 1})[0].Detail, "")
+	heavy := uint32(store.WeightMax + 1)
+	e.Modules[0].Tune = store.Tune{Weight: &heavy}
+	_, err := b.Store.Edit(t.Context(), e)
+	wantKind(t, "heavy", err, store.ErrInvalid)
+}
+
 func policyInvalid(t T, b *Backend) {
 	m := module(1, 1)
 	mustEdit(t, b.Store, one(store.OpAdd, m, hosts(1)...))
@@ -156,4 +182,12 @@ func policiesByHand(t T, b *Backend) {
 	// What is said of an address before it is a route does not count.
 	mustEdit(t, b.Store, one(store.OpAdd, m, store.Host{IP: 1, Port: 1}))
 	wantPolicies(t, "edited", mustPolicies(t, b.Store, m), store.Policy{Module: m, Settings: "nonsense", Version: 3})
+	mustExec(t, b, "INSERT INTO HostPolicy (modid, cmdid, serverip, serverport, weight, zone, draining) VALUES (1, 1, 2, 2, 5, 3, 1)")
+	weight := uint32(7)
+	e := tune(m, store.Tune{Weight: &weight}, store.Host{IP: 2, Port: 2})
+	e.Modules[0].Op = store.OpEnsure
+	mustEdit(t, b.Store, e)
+	wantPolicies(t, "came tuned", mustPolicies(t, b.Store, m), store.Policy{Module: m, Settings: "nonsense", Version: 3, Hosts: []store.HostPolicy{
+		{Host: store.Host{IP: 2, Port: 2}, Weight: 7},
+	}})
 }

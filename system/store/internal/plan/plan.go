@@ -54,6 +54,7 @@ func Of(me store.ModuleEdit, stored []store.Host, policy store.Policy) (Module, 
 		_, p.Left = divide(stored, wanted)
 	case store.OpEnsure:
 		p.Came = absent
+		p.tune(me, wanted, policy)
 	case store.OpDrop:
 		p.Left = there
 	case store.OpSettings:
@@ -86,7 +87,8 @@ func (p *Module) tune(me store.ModuleEdit, hosts []store.Host, policy store.Poli
 	for _, h := range hosts {
 		before := store.HostPolicy{Host: h}
 		at, said := find(policy.Hosts, h)
-		if said {
+		_, came := slices.BinarySearchFunc(p.Came, h, store.Host.Compare)
+		if said = said && !came; said {
 			before = policy.Hosts[at]
 		}
 		after, say := me.Tune.Apply(before)
@@ -101,8 +103,9 @@ func (p *Module) tune(me store.ModuleEdit, hosts []store.Host, policy store.Poli
 			p.Tuned = append(p.Tuned, after)
 		}
 	}
-	p.Tunes = len(changed)
-	p.Detail = store.FormatHosts(changed) + " " + me.Tune.String()
+	if p.Tunes = len(changed); p.Tunes > 0 {
+		p.Detail = store.FormatHosts(changed) + " " + me.Tune.String()
+	}
 }
 
 // Policy is what a plan makes of a module's policy, at a version.
