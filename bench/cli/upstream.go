@@ -171,11 +171,12 @@ func (u *upstream) edit(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-func (u *upstream) rows(yield func(store.Route, error) bool) {
+func (u *upstream) rows(yield func(store.Item, error) bool) {
 	for a := range u.routes.All() {
 		m := store.Module{ModID: a.ModID, CmdID: a.CmdID}
 		for _, h := range a.Hosts {
-			if !yield(store.Route{Module: m, Host: store.Host{IP: uint32(h.IP), Port: uint16(h.Port)}}, nil) {
+			host := store.Host{IP: uint32(h.IP), Port: uint16(h.Port)}
+			if !yield(store.Item{Route: store.Route{Module: m, Host: host}}, nil) {
 				return
 			}
 		}

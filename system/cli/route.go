@@ -26,8 +26,8 @@ func Route() cli.Table {
 			{Name: "set", Summary: "set weight, zone or draining of hosts", Run: routeSet},
 			{Name: "list", Summary: "show the routes", Run: routeList},
 			{Name: "log", Summary: "show who changed what, and when", Run: routeLog},
-			{Name: "import", Summary: "add the routes of a CSV or JSON file", Run: routeImport},
-			{Name: "export", Summary: "write the routes as CSV or JSON", Run: routeExport},
+			{Name: "import", Summary: "add the routes of a CSV or JSON file, and how they are balanced", Run: routeImport},
+			{Name: "export", Summary: "write the routes, and how they are balanced, as CSV or JSON", Run: routeExport},
 		},
 		Examples: []string{
 			"lars route add --module 1,1 --host 192.168.1.177:7777",
@@ -177,19 +177,24 @@ func (c *routeCommand) edit(ctx context.Context, stdout io.Writer, st store.Stor
 	if err != nil {
 		return err
 	}
-	return c.changed(stdout, done.Version, done.Added, done.Removed)
+	return c.changed(stdout, done.Version, done.Added, done.Removed, done.Tuned)
 }
 
 // changed prints the outcome of an edit.
-func (c *routeCommand) changed(stdout io.Writer, version int64, added, removed int) error {
+func (c *routeCommand) changed(stdout io.Writer, version int64, added, removed, tuned int) error {
 	if c.json {
 		return json.NewEncoder(stdout).Encode(struct {
 			Version int64 `json:"version"`
 			Added   int   `json:"added"`
 			Removed int   `json:"removed"`
-		}{version, added, removed})
+			Changed int   `json:"changed,omitempty"`
+		}{version, added, removed, tuned})
 	}
-	_, err := fmt.Fprintf(stdout, "version %d: %d added, %d removed\n", version, added, removed)
+	changed := ""
+	if tuned > 0 {
+		changed = fmt.Sprintf(", %d changed", tuned)
+	}
+	_, err := fmt.Fprintf(stdout, "version %d: %d added, %d removed%s\n", version, added, removed, changed)
 	return err
 }
 
@@ -201,30 +206,64 @@ func routeList(ctx context.Context, stdout, _ io.Writer, args []string) error {
 		if c.json {
 			format = "json"
 		}
-		return c.write(ctx, st, format, stdout)
+		return c.write(ctx, st, format, stdout, nil)
 	})
 }
 
-// write writes the routes of one module or of all.
-func (c *routeCommand) write(ctx context.Context, st store.Store, format string, out io.Writer) error {
+// write writes the hosts of one module or of all; before them settings of modules,
+// as far as settings, if not nil, has a text for them.
+func (c *routeCommand) write(ctx context.Context, st store.Store, format string, out io.Writer, settings func(store.Policy) string) error {
 	w, err := newRouteWriter(format, out)
 	if err != nil {
 		return c.flags.Errorf("%v", err)
 	}
-	if c.module == nil {
-		if _, err := st.Load(ctx, w.route); err != nil {
-			return err
+	var of []store.Module
+	if c.module != nil {
+		of = append(of, *c.module)
+	}
+	policies, err := st.Policies(ctx, of...)
+	if err != nil {
+		return err
+	}
+	said := map[store.Route]store.HostPolicy{}
+	for _, p := range policies {
+		for _, h := range p.Hosts {
+			said[store.Route{Module: p.Module, Host: h.Host}] = h
 		}
-		return w.end()
+		if settings == nil {
+			continue
+		}
+		if text := settings(p); text != "" {
+			if err := w.line(settingsLine(p.Module, text)); err != nil {
+				return err
+			}
+		}
+	}
+	host := func(r store.Route) error {
+		h := said[r]
+		h.Host = r.Host
+		return w.line(hostLine(r.Module, h))
+	}
+	if err := c.eachRoute(ctx, st, host); err != nil {
+		return err
+	}
+	return w.end()
+}
+
+// eachRoute gives the routes of the module, or all.
+func (c *routeCommand) eachRoute(ctx context.Context, st store.Store, f func(store.Route) error) error {
+	if c.module == nil {
+		_, err := st.Load(ctx, f)
+		return err
 	}
 	hosts, err := st.Hosts(ctx, *c.module)
 	if err != nil {
 		return err
 	}
 	for _, h := range hosts {
-		if err := w.route(store.Route{Module: *c.module, Host: h}); err != nil {
+		if err := f(store.Route{Module: *c.module, Host: h}); err != nil {
 			return err
 		}
 	}
-	return w.end()
+	return nil
 }

@@ -14,33 +14,35 @@ import (
 
 func routeImport(ctx context.Context, stdout, _ io.Writer, args []string) error {
 	c := newRouteCommand("import", "--input FILE [--format csv|json] [--replace]",
-		"Adds the routes of a file. Those that are there already stay. A file with a mistake changes nothing.",
+		"Adds the routes of a file. Those that are there already stay. A file with a mistake changes nothing.\n"+
+			"The first line of an export names what a line may have: of a host weight, zone and drain (on or off), and in a\n"+
+			"line without host the settings of a module. What a file does not say stays as it is.",
 		"lars route import --input routes.csv", "lars route import --input - --format json --replace < routes.json")
 	c.actorFlag()
 	input := c.flags.String("input", "", "`file` to read, - for standard input")
 	format := c.flags.String("format", "", "`format`: csv or json; by the file's name if that tells")
-	replace := c.flags.Bool("replace", false, "also remove every route that is not in the file")
-	var routes []store.Route
+	replace := c.flags.Bool("replace", false, "also remove every route that is not in the file, and, if that has settings, weights, zones or drain at all, settings of modules that are not")
+	var items []store.Item
 	check := func() (err error) {
 		if *input == "" {
 			return c.flags.Errorf("want --input")
 		}
-		routes, err = readRouteFile(*input, formatOf(*format, *input))
+		items, err = readRouteFile(*input, formatOf(*format, *input))
 		return err
 	}
 	return c.run(ctx, stdout, args, check, func(st store.Store) error {
-		each := func(yield func(store.Route, error) bool) {
-			for _, r := range routes {
-				if !yield(r, nil) {
+		each := func(yield func(store.Item, error) bool) {
+			for _, it := range items {
+				if !yield(it, nil) {
 					return
 				}
 			}
 		}
 		done, err := store.Import(ctx, st, store.ImportOptions{Actor: c.actor, Replace: *replace}, each)
 		if err != nil {
-			return fmt.Errorf("after %d added and %d removed, which stay so: %w", done.Added, done.Removed, err)
+			return fmt.Errorf("after %d added, %d removed and %d changed, which stay so: %w", done.Added, done.Removed, done.Tuned, err)
 		}
-		return c.changed(stdout, done.Version, done.Added, done.Removed)
+		return c.changed(stdout, done.Version, done.Added, done.Removed, done.Tuned)
 	})
 }
 
@@ -51,7 +53,7 @@ func formatOf(format, file string) string {
 	return format
 }
 
-func readRouteFile(path, format string) ([]store.Route, error) {
+func readRouteFile(path, format string) ([]store.Item, error) {
 	in := os.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -61,15 +63,16 @@ func readRouteFile(path, format string) ([]store.Route, error) {
 		defer f.Close()
 		in = f
 	}
-	routes, err := readRoutes(format, in)
+	items, err := readRoutes(format, in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return routes, nil
+	return items, nil
 }
 
-func routeExport(ctx context.Context, stdout, _ io.Writer, args []string) error {
-	c := newRouteCommand("export", "[--output FILE] [--format csv|json]", "Writes all routes, in the form that import reads.",
+func routeExport(ctx context.Context, stdout, stderr io.Writer, args []string) error {
+	c := newRouteCommand("export", "[--output FILE] [--format csv|json]",
+		"Writes all routes, with what is set of modules and of hosts, in the form that import reads: into any kind of store.",
 		"lars route export --output routes.csv", "lars route export --format json > routes.json")
 	c.moduleFlag()
 	output := c.flags.String("output", "", "`file` to write instead of standard output; it is replaced when all is written")
@@ -86,11 +89,19 @@ func routeExport(ctx context.Context, stdout, _ io.Writer, args []string) error 
 		}
 		return nil
 	}
+	settings := func(p store.Policy) string {
+		_, short, err := store.ParseSettings(p.Settings)
+		if err != nil { // another hand's, and in force nowhere
+			fmt.Fprintf(stderr, "settings of module %v are left out: %v\n", p.Module, err)
+			return ""
+		}
+		return short
+	}
 	return c.run(ctx, stdout, args, check, func(st store.Store) error {
 		if *output == "" {
-			return c.write(ctx, st, *format, stdout)
+			return c.write(ctx, st, *format, stdout, settings)
 		}
-		return replaceFile(*output, func(w io.Writer) error { return c.write(ctx, st, *format, w) })
+		return replaceFile(*output, func(w io.Writer) error { return c.write(ctx, st, *format, w, settings) })
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -31,13 +32,13 @@ func TestRouteCommands(t *testing.T) {
 		{"add --module 1,1 --host 10.0.0.1:80", "conflict", 1},
 		{"add --module 2,5 --host 10.0.0.9:65535 --actor bob --json", `{"version":2,"added":1,"removed":0}` + "\n", 0},
 		{"list", "1,1  10.0.0.1:80\n1,1  192.168.1.177:7777\n2,5  10.0.0.9:65535\n", 0},
-		{"list --module 2,5 --json", "[\n  {\"modid\":2,\"cmdid\":5,\"ip\":\"10.0.0.9\",\"port\":65535}\n]\n", 0},
+		{"list --module 2,5 --json", "[\n  {\"modid\":2,\"cmdid\":5,\"ip\":\"10.0.0.9\",\"port\":65535,\"weight\":1,\"zone\":0,\"drain\":false}\n]\n", 0},
 		{"list --module 9,9 --json", "[\n]\n", 0},
 		{"remove --module 1,1 --host 10.0.0.2:80", "conflict", 1},
 		{"remove --module 1,1 --host 10.0.0.1:80 --actor cid", "version 3: 0 added, 1 removed\n", 0},
 		{"remove --module 2,5 --all --actor cid", "version 4: 0 added, 1 removed\n", 0},
-		{"export", "modid,cmdid,ip,port\n1,1,192.168.1.177,7777\n", 0},
-		{"export --format json", "[\n  {\"modid\":1,\"cmdid\":1,\"ip\":\"192.168.1.177\",\"port\":7777}\n]\n", 0},
+		{"export", "modid,cmdid,ip,port,weight,zone,drain,settings\n1,1,192.168.1.177,7777,1,0,off,\n", 0},
+		{"export --format json", "[\n  {\"modid\":1,\"cmdid\":1,\"ip\":\"192.168.1.177\",\"port\":7777,\"weight\":1,\"zone\":0,\"drain\":false}\n]\n", 0},
 		{"export --format xml", `unknown format "xml"`, 2},
 		{"add --module 1 --host 10.0.0.1:80", "want modid,cmdid", 2},
 		{"add --module -1,1 --host 10.0.0.1:80", "want modid,cmdid", 2},
@@ -103,6 +104,25 @@ func TestImportAndExport(t *testing.T) {
 		{"json with a hole", []string{"import", "--input", file("f.json", `[{"modid":1,"ip":"1.1.1.1","port":1}]`)}, "route 1: want modid", 1},
 		{"json with a word too many", []string{"import", "--input", file("g.json", `[{"modid":1,"cmdid":1,"ip":"1.1.1.1","port":1,"x":1}]`)}, "unknown field", 1},
 		{"json cut", []string{"import", "--input", file("h.json", `[{"modid":1,"cmdid":1,"ip":"1.1.1.1","port":1}`)}, "after the last route", 1},
+		{"a host that drains", []string{"import", "--input", file("j.csv", "modid,cmdid,ip,port,weight,zone,drain\n3,3,10.0.0.3,1,,,on\n3,3,10.0.0.4,1,7,2,\n3,3,10.0.0.5,1\n")}, "2 added, 0 removed, 2 changed", 0},
+		{"settings", []string{"import", "--input", file("k.csv", "3,3,,,,,,algorithm=wrr base=10s\n1,2,,,,,,\"algorithm=p2c\"\n")}, "0 added, 0 removed, 2 changed", 0},
+		{"what a file does not say stays", []string{"import", "--replace", "--input", file("l.csv", "3,3,10.0.0.3,1\n3,3,10.0.0.4,1\n1,2,192.168.1.177,7777\n")}, "0 added, 1 removed\n", 0},
+		{"but settings go, when it speaks of any", []string{"import", "--json", "--replace", "--input", file("m.json",
+			`[{"modid":3,"cmdid":3,"settings":" base=10s  algorithm=wrr"},{"modid":3,"cmdid":3,"ip":"10.0.0.3","port":1,"zone":9},
+			{"modid":3,"cmdid":3,"ip":"10.0.0.4","port":1,"weight":7},{"modid":1,"cmdid":2,"ip":"192.168.1.177","port":7777}]`)}, `"added":0,"removed":0,"changed":2}`, 0},
+		{"weight 0", []string{"import", "--input", file("n.csv", "1,1,10.0.0.3,1\n1,1,10.0.0.4,1,0,,\n")}, "n.csv: line 2: weight 0: allowed are 1 to 10000", 1},
+		{"too heavy", []string{"import", "--input", file("n.json", `[{"modid":1,"cmdid":1,"ip":"1.1.1.1","port":1,"weight":10001}]`)}, "n.json: route 1: weight 10001: allowed are 1 to 10000", 1},
+		{"no weight", []string{"import", "--input", file("n2.csv", "1,1,10.0.0.4,1,heavy\n")}, `line 1: "heavy": ids, port, weight and zone are numbers`, 1},
+		{"no zone", []string{"import", "--input", file("o.csv", "1,1,10.0.0.4,1,1,65536\n")}, "line 1: zone 65536: allowed are 0 to 65535", 1},
+		{"no word for drain", []string{"import", "--input", file("p.csv", "1,1,10.0.0.4,1,1,1,yes\n")}, `line 1: drain "yes": allowed are on and off`, 1},
+		{"no settings", []string{"import", "--input", file("q.csv", "1,1,10.0.0.4,1\n1,1,,,,,,algorithm=fastest\n")}, "line 2: invalid settings", 1},
+		{"settings of a host", []string{"import", "--input", file("r.csv", "1,1,10.0.0.4,1,,,,algorithm=rr\n")}, "line 1: settings are the module's", 1},
+		{"weight of a module", []string{"import", "--input", file("s.json", `[{"modid":1,"cmdid":1,"weight":2,"settings":"algorithm=rr"}]`)}, "route 1: settings are the module's", 1},
+		{"columns in another order", []string{"import", "--input", file("t.csv", "modid,cmdid,ip,port,drain\n1,1,10.0.0.4,1,on\n")}, `line 1: column 5 is "drain": want modid,`, 1},
+		{"too many columns", []string{"import", "--input", file("u.csv", "1,1,10.0.0.4,1,1,1,on,,x\n")}, "line 1: ", 1},
+		{"twice", []string{"import", "--input", file("v.csv", "1,1,10.0.0.4,1,2\n1,1,10.0.0.4,1,3\n")}, `1,1 10.0.0.4:1 is given twice, with "weight=`, 1},
+		{"settings twice", []string{"import", "--input", file("w.csv", "1,1,,,,,,algorithm=rr\n1,1,,,,,,algorithm=wrr\n")}, "module 1,1 is given settings", 1},
+		{"unset", []string{"import", "--input", file("x.csv", "1,1,,,,,,\n")}, "0 added, 0 removed\n", 0},
 		{"unknown form", []string{"import", "--input", file("i.txt", "")}, `unknown format "txt"`, 1},
 		{"export to a file", []string{"export", "--output", filepath.Join(folder, "out.json")}, "", 0},
 	}
@@ -116,7 +136,13 @@ func TestImportAndExport(t *testing.T) {
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(folder, "out.json"))
-	const want = "[\n  {\"modid\":1,\"cmdid\":2,\"ip\":\"192.168.1.177\",\"port\":7777},\n  {\"modid\":3,\"cmdid\":3,\"ip\":\"10.0.0.3\",\"port\":1}\n]\n"
+	const want = `[
+  {"modid":3,"cmdid":3,"settings":"algorithm=wrr base=10s"},
+  {"modid":1,"cmdid":2,"ip":"192.168.1.177","port":7777,"weight":1,"zone":0,"drain":false},
+  {"modid":3,"cmdid":3,"ip":"10.0.0.3","port":1,"weight":1,"zone":9,"drain":true},
+  {"modid":3,"cmdid":3,"ip":"10.0.0.4","port":1,"weight":7,"zone":2,"drain":false}
+]
+`
 	if err != nil || string(text) != want {
 		t.Errorf("exported %q, %v", text, err)
 	}
@@ -125,24 +151,35 @@ func TestImportAndExport(t *testing.T) {
 	}
 }
 
+// FuzzReadRoutes: what passes is valid, and reads the same when it was written.
 func FuzzReadRoutes(f *testing.F) {
 	for _, format := range []string{"csv", "json"} {
 		f.Add(format, "modid,cmdid,ip,port\n1,1,10.0.0.1,80\n")
-		f.Add(format, `[{"modid":1,"cmdid":2,"ip":"192.168.1.177","port":7777}]`)
+		f.Add(format, "modid,cmdid,ip,port,weight,zone,drain,settings\n1,1,10.0.0.1,80,3,2,on\n1,1,,,,,,algorithm=p2c base=10s\n")
+		f.Add(format, `[{"modid":1,"cmdid":2,"ip":"192.168.1.177","port":7777,"weight":3,"zone":1,"drain":true}]`)
+		f.Add(format, `[{"modid":1,"cmdid":2,"settings":"outlier=off"},{"modid":1,"cmdid":2,"settings":"outlier=off"}]`)
 		f.Add(format, "\"1,1\n,,,\n[[[{}]")
 	}
 	f.Fuzz(func(t *testing.T, format, text string) {
-		routes, err := readRoutes(format, strings.NewReader(text))
+		items, err := readRoutes(format, strings.NewReader(text))
 		if err != nil {
 			return
 		}
 		var out bytes.Buffer
 		w, _ := newRouteWriter(format, &out)
-		for _, r := range routes {
-			if !r.Valid() {
-				t.Errorf("%v passed", r)
+		for i, it := range items {
+			l := settingsLine(it.Module, "")
+			if it.Settings != nil {
+				l.Settings = it.Settings
+			} else {
+				p, _ := it.Tune.Apply(store.HostPolicy{Host: it.Host})
+				if !it.Route.Valid() || !p.Valid() {
+					t.Errorf("%+v passed", it)
+				}
+				l = hostLine(it.Module, p)
 			}
-			if err := w.route(r); err != nil {
+			items[i], _ = l.item() // with all that was not said
+			if err := w.line(l); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -150,8 +187,8 @@ func FuzzReadRoutes(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := readRoutes(format, &out)
-		if err != nil || len(again) != len(routes) {
-			t.Errorf("what was written reads as %d routes of %d, %v", len(again), len(routes), err)
+		if err != nil || len(items)+len(again) > 0 && !reflect.DeepEqual(again, items) {
+			t.Errorf("written reads as %+v, %v; want %+v", again, err, items)
 		}
 	})
 }

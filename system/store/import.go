@@ -1,33 +1,63 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
 )
 
-// ImportChunkRows is how many hosts an import changes in one transaction.
+// ImportChunkRows is how many items an import takes into one transaction, at
+// most.
 const ImportChunkRows = 1_000
 
 // ImportRoutesMax is the most routes of one import that replaces everything,
 // since these are all held in memory.
 const ImportRoutesMax = 10_000_000
 
+// Item is what an import is to store: a host of a module with what is said of
+// it, or how the module is balanced.
+type Item struct {
+	Route
+	Tune     Tune    // of the host; what is nil stays as it is
+	Settings *string // of the module, and then there is no host; "" unsets them
+}
+
+// Said reports whether it is about more than a route.
+func (it Item) Said() bool { return it.Settings != nil || it.Tune != (Tune{}) }
+
+// compare puts those together that one edit can hold, settings first.
+func (it Item) compare(other Item) int {
+	return cmp.Or(it.compareGroup(other), it.Host.Compare(other.Host))
+}
+
+func (it Item) compareGroup(other Item) int {
+	text := func(it Item) string {
+		if it.Settings == nil {
+			return "\xff" // behind all text
+		}
+		return *it.Settings
+	}
+	return cmp.Or(it.Module.Compare(other.Module), cmp.Compare(text(it), text(other)), cmp.Compare(it.Tune.key(), other.Tune.key()))
+}
+
 // ImportOptions says how to import.
 type ImportOptions struct {
 	Actor string // see Edit
 
 	// Replace also removes every route that was not imported. Additions come
-	// first, so that no module is without hosts in between.
+	// first, so that no module is without hosts in between. If an item says
+	// anything of balancing, settings of modules that no item has are unset.
 	Replace bool
 }
 
 // Imported is the outcome of an import.
 type Imported struct {
 	Version        int64 // of the last change; 0 when nothing was imported
-	Read           int   // routes read
-	Added, Removed int
+	Read           int   // items read
+	Added, Removed int   // hosts
+	Tuned          int   // see Edited
 }
 
 // ImportStore is what Import needs of a store.
@@ -36,49 +66,53 @@ type ImportStore interface {
 	RouteEditor
 }
 
-// Import stores routes in many small edits. It stops at the first error, of the
-// routes or of the store, and what was done until then stays done: importing the
-// same again completes it. Routes that are there already, or come twice, are
-// nothing to complain about.
-func Import(ctx context.Context, st ImportStore, opts ImportOptions, routes iter.Seq2[Route, error]) (Imported, error) {
+// Import stores items in many small edits, each of up to ImportChunkRows of
+// them. It stops at the first error, of the items or of the store, and what was
+// done until then stays done: importing the same again completes it. Items that
+// are there already, or come twice, are nothing to complain about; of two that
+// contradict each other either may count.
+func Import(ctx context.Context, st ImportStore, opts ImportOptions, items iter.Seq2[Item, error]) (Imported, error) {
 	im := importer{st: st, actor: opts.Actor}
-	var keep map[Route]struct{}
-	if opts.Replace {
-		keep = make(map[Route]struct{})
-	}
-	for route, err := range routes {
+	keep, settings, said := map[Route]struct{}{}, map[Module]struct{}{}, false
+	for it, err := range items {
 		if err != nil {
 			return im.done, err
 		}
 		im.done.Read++
-		if opts.Replace {
-			keep[route] = struct{}{}
-			if len(keep) > ImportRoutesMax {
-				return im.done, fmt.Errorf("%w import: more than %d routes", ErrInvalid, ImportRoutesMax)
-			}
+		said = said || it.Said()
+		switch {
+		case !opts.Replace:
+		case it.Settings != nil:
+			settings[it.Module] = struct{}{}
+		default:
+			keep[it.Route] = struct{}{}
 		}
-		if err := im.put(ctx, OpEnsure, route); err != nil {
+		if len(keep)+len(settings) > ImportRoutesMax {
+			return im.done, fmt.Errorf("%w import: more than %d routes", ErrInvalid, ImportRoutesMax)
+		}
+		if err := im.put(ctx, OpEnsure, it); err != nil {
 			return im.done, err
 		}
 	}
-	if err := im.flush(ctx, OpEnsure); err != nil {
-		return im.done, err
+	err := im.flush(ctx, OpEnsure)
+	if err == nil && opts.Replace {
+		err = im.removeOthers(ctx, keep)
 	}
-	if opts.Replace {
-		return im.done, im.removeOthers(ctx, keep)
+	if err == nil && opts.Replace && said {
+		err = im.unsetOthers(ctx, settings)
 	}
-	return im.done, nil
+	return im.done, err
 }
 
 type importer struct {
 	st    ImportStore
 	actor string
-	batch []Route
+	batch []Item
 	done  Imported
 }
 
-func (im *importer) put(ctx context.Context, op Op, route Route) error {
-	im.batch = append(im.batch, route)
+func (im *importer) put(ctx context.Context, op Op, it Item) error {
+	im.batch = append(im.batch, it)
 	if len(im.batch) < ImportChunkRows {
 		return nil
 	}
@@ -86,17 +120,17 @@ func (im *importer) put(ctx context.Context, op Op, route Route) error {
 }
 
 func (im *importer) flush(ctx context.Context, op Op) error {
-	if len(im.batch) == 0 {
-		return nil
-	}
-	edited, err := im.st.Edit(ctx, Edit{Actor: im.actor, Modules: byModule(op, im.batch)})
-	if err != nil {
-		return err
+	for _, modules := range edits(op, im.batch) {
+		edited, err := im.st.Edit(ctx, Edit{Actor: im.actor, Modules: modules})
+		if err != nil {
+			return err
+		}
+		im.done.Version = edited.Version
+		im.done.Added += edited.Added
+		im.done.Removed += edited.Removed
+		im.done.Tuned += edited.Tuned
 	}
 	im.batch = im.batch[:0]
-	im.done.Version = edited.Version
-	im.done.Added += edited.Added
-	im.done.Removed += edited.Removed
 	return nil
 }
 
@@ -114,24 +148,61 @@ func (im *importer) removeOthers(ctx context.Context, keep map[Route]struct{}) e
 		return err
 	}
 	for _, route := range surplus {
-		if err := im.put(ctx, OpDrop, route); err != nil {
+		if err := im.put(ctx, OpDrop, Item{Route: route}); err != nil {
 			return err
 		}
 	}
 	return im.flush(ctx, OpDrop)
 }
 
-func byModule(op Op, routes []Route) []ModuleEdit {
-	sorted := slices.Clone(routes)
-	slices.SortFunc(sorted, Route.Compare)
-	sorted = slices.Compact(sorted)
-	var edits []ModuleEdit
-	for _, route := range sorted {
-		if n := len(edits); n == 0 || edits[n-1].Module != route.Module {
-			edits = append(edits, ModuleEdit{Module: route.Module, Op: op})
-		}
-		last := &edits[len(edits)-1]
-		last.Hosts = append(last.Hosts, route.Host)
+func (im *importer) unsetOthers(ctx context.Context, keep map[Module]struct{}) error {
+	policies, err := im.st.Policies(ctx)
+	if err != nil {
+		return err
 	}
-	return edits
+	none := ""
+	for _, p := range policies {
+		if _, stays := keep[p.Module]; stays || p.Settings == "" {
+			continue
+		}
+		if err := im.put(ctx, OpSettings, Item{Route: Route{Module: p.Module}, Settings: &none}); err != nil {
+			return err
+		}
+	}
+	return im.flush(ctx, OpSettings)
+}
+
+// edits turns items into as few edits as can be: each names a module once, with
+// hosts of which the same is said.
+func edits(op Op, items []Item) (all [][]ModuleEdit) {
+	sorted := slices.Clone(items)
+	slices.SortFunc(sorted, Item.compare)
+	n := 0 // of the module's edit
+	for i, it := range sorted {
+		switch same := i > 0 && it.compareGroup(sorted[i-1]) == 0; {
+		case same && (it.Host == sorted[i-1].Host):
+			continue
+		case same:
+			last := &all[n][len(all[n])-1]
+			last.Hosts = append(last.Hosts, it.Host)
+			continue
+		case i > 0 && it.Module == sorted[i-1].Module:
+			n++
+		default:
+			n = 0
+		}
+		if n == len(all) {
+			all = append(all, nil)
+		}
+		all[n] = append(all[n], it.edit(op))
+	}
+	return all
+}
+
+// edit begins the edit of a module with one item.
+func (it Item) edit(op Op) ModuleEdit {
+	if it.Settings != nil {
+		return ModuleEdit{Module: it.Module, Op: OpSettings, Settings: *it.Settings}
+	}
+	return ModuleEdit{Module: it.Module, Op: op, Hosts: []Host{it.Host}, Tune: it.Tune}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 )
 
@@ -25,15 +26,15 @@ func (r *refusing) Edit(_ context.Context, e Edit) (Edited, error) {
 	return Edited{Version: int64(len(r.got)), Added: len(e.Modules)}, nil
 }
 
-func routesOf(n int, last error) func(func(Route, error) bool) {
-	return func(yield func(Route, error) bool) {
+func routesOf(n int, last error) func(func(Item, error) bool) {
+	return func(yield func(Item, error) bool) {
 		for i := range n {
-			if !yield(Route{Module{int32(i), 1}, Host{1, 1}}, nil) {
+			if !yield(Item{Route: Route{Module{int32(i), 1}, Host{1, 1}}}, nil) {
 				return
 			}
 		}
 		if last != nil {
-			yield(Route{}, last)
+			yield(Item{}, last)
 		}
 	}
 }
@@ -62,31 +63,47 @@ func TestImportStopsAtTheFirstError(t *testing.T) {
 }
 
 func TestImportRefusesGarbage(t *testing.T) {
-	bad := func(yield func(Route, error) bool) { yield(Route{Module{-1, 1}, Host{1, 1}}, nil) }
+	bad := func(yield func(Item, error) bool) { yield(Item{Route: Route{Module{-1, 1}, Host{1, 1}}}, nil) }
 	if _, err := Import(t.Context(), &refusing{takes: 1}, ImportOptions{Actor: "a"}, bad); !errors.Is(err, ErrInvalid) {
 		t.Errorf("Import = %v, want ErrInvalid", err)
 	}
 }
 
-func TestImportGroupsByModule(t *testing.T) {
-	st := &refusing{takes: 1}
-	mixed := func(yield func(Route, error) bool) {
-		for _, r := range []Route{
-			{Module{2, 1}, Host{1, 1}},
-			{Module{1, 1}, Host{2, 1}},
-			{Module{2, 1}, Host{1, 1}},
-			{Module{1, 1}, Host{1, 1}},
-		} {
-			if !yield(r, nil) {
+// A module is in an edit once, with hosts of which the same is said; settings
+// come first.
+func TestImportGroups(t *testing.T) {
+	three, yes, text := uint32(3), true, "algorithm=rr"
+	st := &refusing{takes: 9}
+	item := func(modid int32, ip uint32, tune Tune) Item {
+		return Item{Route: Route{Module{modid, 1}, Host{ip, 1}}, Tune: tune}
+	}
+	items := []Item{
+		item(2, 1, Tune{}), item(1, 2, Tune{}), item(2, 1, Tune{}), item(1, 1, Tune{}),
+		item(1, 4, Tune{Weight: &three}), item(1, 3, Tune{Weight: &three}), item(2, 5, Tune{Draining: &yes}),
+		{Route: Route{Module: Module{1, 1}}, Settings: &text},
+	}
+	sequence := func(yield func(Item, error) bool) {
+		for _, it := range items {
+			if !yield(it, nil) {
 				return
 			}
 		}
 	}
-	if _, err := Import(t.Context(), st, ImportOptions{Actor: "a"}, mixed); err != nil {
+	if _, err := Import(t.Context(), st, ImportOptions{Actor: "a"}, sequence); err != nil {
 		t.Fatal(err)
 	}
-	got := st.got[0].Modules
-	if len(got) != 2 || got[0].Module != (Module{1, 1}) || len(got[0].Hosts) != 2 || len(got[1].Hosts) != 1 {
-		t.Errorf("edits %+v", got)
+	one, two := Module{1, 1}, Module{2, 1}
+	want := [][]ModuleEdit{
+		{{Module: one, Op: OpSettings, Settings: text}, {Module: two, Op: OpEnsure, Hosts: []Host{{1, 1}}}},
+		{{Module: one, Op: OpEnsure, Hosts: []Host{{1, 1}, {2, 1}}}, {Module: two, Op: OpEnsure, Hosts: []Host{{5, 1}}, Tune: Tune{Draining: &yes}}},
+		{{Module: one, Op: OpEnsure, Hosts: []Host{{3, 1}, {4, 1}}, Tune: Tune{Weight: &three}}},
+	}
+	if len(st.got) != len(want) {
+		t.Fatalf("%d edits: %+v", len(st.got), st.got)
+	}
+	for i, e := range st.got {
+		if !reflect.DeepEqual(e.Modules, want[i]) {
+			t.Errorf("edit %d: %+v, want %+v", i, e.Modules, want[i])
+		}
 	}
 }

@@ -85,6 +85,26 @@ func (t Tune) String() string {
 	return strings.Join(words, " ")
 }
 
+// key orders tunes; equal ones say the same.
+func (t Tune) key() (key uint64) {
+	if t.Weight != nil {
+		key = uint64(*t.Weight) + 1
+	}
+	if t.Zone != nil {
+		key |= (uint64(*t.Zone) + 1) << 34
+	}
+	if t.Draining != nil {
+		key |= 1 << 52
+		if *t.Draining {
+			key |= 1 << 53
+		}
+	}
+	return key
+}
+
+// Equal reports whether both say the same.
+func (t Tune) Equal(other Tune) bool { return t.key() == other.key() }
+
 func (t Tune) check() error {
 	if t == (Tune{}) {
 		return fmt.Errorf("%w: want a weight, a zone or draining", ErrInvalid)

@@ -53,9 +53,9 @@ func fill(ctx context.Context, st store.Store, noSamples bool) (p Prepared, err 
 	return p, err
 }
 
-func samples(yield func(store.Route, error) bool) {
+func samples(yield func(store.Item, error) bool) {
 	for _, r := range store.SampleRoutes() {
-		if !yield(r, nil) {
+		if !yield(store.Item{Route: r}, nil) {
 			return
 		}
 	}

@@ -208,9 +208,9 @@ func importRoutes(t T, b *Backend) {
 	for i := range 2*store.ImportChunkRows + 10 {
 		wanted = append(wanted, store.Route{Module: module(int32(i/100), 5), Host: host(byte(i%100), 80)})
 	}
-	sequence := func(yield func(store.Route, error) bool) {
+	sequence := func(yield func(store.Item, error) bool) {
 		for _, r := range wanted {
-			if !yield(r, nil) {
+			if !yield(store.Item{Route: r}, nil) {
 				return
 			}
 		}
