@@ -168,6 +168,52 @@ func TestStatesTellEjections(t *testing.T) {
 	})
 }
 
+// A host that is out stays out when somebody sets a number, and statistics call
+// it overloaded for as long as it is.
+func TestEjectionsOutliveOtherSettings(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(int) *reactor.Reactor) {
+		d, p, m := startDNS(t), startReporter(t), mod(1, 1)
+		s := start(t, open(1), Config{DNS: d.where(), Reporter: p.where(), ReportEvery: time.Millisecond, Balance: "consecutive=3 base=1h eject_max=1h jitter=off"})
+		linked(t, s)
+		d.set(m, addrs(1, 3))
+		c := newCaller(t, s.Addrs())
+		c.host(m)
+		c.reported(s, 40, m, addr(2), 0)
+		c.reported(s, 20, m, addr(1), balance.CodeRefused)
+		counted(t, s, Overloads, 1)
+		before := c.states(m, 0).GetHost()[0]
+		set := func(settings string, version int64) *larspb.HostStatus {
+			t.Helper()
+			d.pushPolicy(m, settings, version)
+			eventually(t, "settings are in force", func() bool { return c.states(m, 0).GetVersion() == version })
+			return c.states(m, 0).GetHost()[0]
+		}
+		overloaded := func(want bool) func() bool {
+			return func() bool {
+				x, ok := p.latest(m, addr(1))
+				return ok && x.Overload == want
+			}
+		}
+		for i, settings := range []string{"base=10m eject_max=1h probe_every=20", "algorithm=rr eject_max=24h"} {
+			h := set(settings, int64(i+1))
+			if h.GetState() != before.GetState() || h.GetReason() != before.GetReason() || h.GetEjections() != 1 || h.GetErr() != 20 ||
+				h.GetUntilUs() > before.GetUntilUs() || h.GetUntilUs() < (50*time.Minute).Microseconds() {
+				t.Errorf("%s: %v, was %v", settings, h, before)
+			}
+			if seen := c.picks(m, 30); seen[addr(1)] != 0 {
+				t.Errorf("%s: a host that is out got calls: %v", settings, seen)
+			}
+			eventually(t, "it is told to be overloaded", overloaded(true))
+		}
+		if h := set("outlier=off slow_start=off", 9); h.GetState() != balance.Idle.String() || h.GetReason() != balance.SwitchedOff.String() || h.GetErr() != 20 {
+			t.Errorf("without ejection: %v", h)
+		}
+		c.reported(s, 1, m, addr(1), 0)
+		eventually(t, "it is told to be well", overloaded(false))
+		counted(t, s, SettingsChanged, 3)
+	})
+}
+
 // Callers of equal keys meet equal hosts, and those of the agent's own zone
 // stay in it.
 func TestKeysAndZones(t *testing.T) {

@@ -41,7 +41,7 @@ const (
 	Overloads                   // hosts that became overloaded
 	Recoveries                  // hosts that became idle again
 	BadSettings                 // settings of a module from dns that have no meaning here; those before stay in force
-	SettingsChanged             // times that a module was balanced anew, with other settings
+	SettingsChanged             // times that a module got other settings
 	States                      // questions for the states of hosts, answered
 	SavesFailed                 // attempts to write the routes file that failed
 	kinds

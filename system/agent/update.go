@@ -39,13 +39,12 @@ func (s *shard) update(name route.Module, n news) {
 	}
 }
 
-// set gives a module its hosts and settings. With other settings all begins
-// anew, as if every host had just come: what one algorithm knows of a host means
-// little to another.
+// set gives a module its hosts and settings. With other settings hosts keep what
+// is known of them as far as that has a meaning: see balance.Reopen.
 func (s *shard) set(now time.Duration, m *module, n news) {
 	lb, good := m.lb, true
 	if lb == nil || n.settings != m.said.settings {
-		lb, good = s.open(m, n.settings)
+		lb, good = s.open(now, m, n.settings)
 	}
 	if lb == nil {
 		return // the configuration was tried at the start
@@ -66,7 +65,7 @@ func (s *shard) set(now time.Duration, m *module, n news) {
 // open makes a module's balancer of what dns says. Settings that have no
 // meaning to this agent, which are not good, leave those in force, or else its
 // own.
-func (s *shard) open(m *module, text string) (lb balance.Balancer, good bool) {
+func (s *shard) open(now time.Duration, m *module, text string) (lb balance.Balancer, good bool) {
 	if m.lb != nil && text != "" && text == m.refused {
 		return m.lb, false
 	}
@@ -85,12 +84,13 @@ func (s *shard) open(m *module, text string) (lb balance.Balancer, good bool) {
 			return nil, false
 		}
 	}
-	if lb, err = balance.Open(settings, s.random.Uint64()); err != nil {
-		return m.lb, false
-	}
 	if m.lb != nil {
+		s.markOverloaded(m, false) // as long as it is known who was
 		s.count.add(SettingsChanged)
-		s.service.config.Log.Info("module is balanced anew", "module", m.name, "settings", short(settings))
+		s.service.config.Log.Info("module has other settings", "module", m.name, "settings", short(settings))
+	}
+	if lb, err = balance.Reopen(now, m.lb, settings, s.random.Uint64()); err != nil {
+		return m.lb, false
 	}
 	m.inForce = short(settings)
 	return lb, good

@@ -211,6 +211,7 @@ const (
 	WorseThanPeers                // more calls fail than elsewhere
 	ProbeFailed                   // the call that was to find out failed
 	TimeUp                        // the time of the ejection, or of warming, is over
+	SwitchedOff                   // ejection was, by other settings
 )
 
 // String returns a word for people.
@@ -227,7 +228,7 @@ func (r Reason) String() string {
 	names := [...]string{
 		"added", "removed", "error rate", "error streak",
 		"window errors", "success rate", "success streak", "overload timeout",
-		"no answers in a row", "failure share", "worse than peers", "probe failed", "time up",
+		"no answers in a row", "failure share", "worse than peers", "probe failed", "time up", "ejection switched off",
 	}
 	if int(r) < len(names) {
 		return names[r]

@@ -66,12 +66,12 @@ var legal = map[[2]State][]Reason{
 	{Overloaded, Gone}:     {Removed},
 	{Idle, Overloaded}:     {ErrorRate, ErrorStreak, WindowErrors, HardStreak, FailureShare, WorseThanPeers},
 	{Warming, Overloaded}:  {ErrorStreak, HardStreak, FailureShare, WorseThanPeers},
-	{Overloaded, Idle}:     {SuccessRate, SuccessStreak, OverloadTimeout},
+	{Overloaded, Idle}:     {SuccessRate, SuccessStreak, OverloadTimeout, SwitchedOff},
 	{Overloaded, HalfOpen}: {TimeUp},
-	{Overloaded, Warming}:  {SuccessStreak},
+	{Overloaded, Warming}:  {SuccessStreak, SwitchedOff},
 	{HalfOpen, Overloaded}: {ProbeFailed},
-	{HalfOpen, Warming}:    {SuccessStreak},
-	{HalfOpen, Idle}:       {SuccessStreak},
+	{HalfOpen, Warming}:    {SuccessStreak, SwitchedOff},
+	{HalfOpen, Idle}:       {SuccessStreak, SwitchedOff},
 	{Warming, Idle}:        {TimeUp},
 }
 
@@ -126,6 +126,33 @@ func (c *checked) update(list []Host) {
 		c.t.Fatalf("%d hosts, %d states, want %d", c.b.Len(), len(c.state), len(c.hosts))
 	}
 	c.flying = slices.DeleteFunc(c.flying, func(f Choice) bool { return c.find(f.Host) == nil })
+}
+
+// reopen takes other settings.
+func (c *checked) reopen(s Settings) {
+	c.t.Helper()
+	c.effects(c.b.Tick(c.now), c.twin.Tick(c.now), false) // by those before
+	before := c.b
+	var err error
+	if c.b, err = Reopen(c.now, before, s, 1); err != nil {
+		c.t.Fatal(err)
+	}
+	c.twin, _ = Reopen(c.now, c.twin, s, 1)
+	c.s, _ = s.resolve()
+	if c.b != before { // all begins anew
+		clear(c.state)
+		c.flying, c.sinceTry = nil, 1e6
+	}
+	c.update(c.hosts)
+	for _, h := range c.b.AppendStates(nil) {
+		switch {
+		case h.State.Out() && c.s.Outlier == Off:
+			c.t.Fatalf("out, and ejection is off: %+v", h)
+		case h.State == Overloaded && h.Until-c.now > c.s.EjectMax && h.EjectedAt < c.now:
+			c.t.Fatalf("out for %v: %+v", h.Until-c.now, h)
+		}
+	}
+	c.consistent()
 }
 
 func (c *checked) pick(a Ask) Choice {
@@ -270,6 +297,10 @@ func (c *checked) steps(steps []byte) {
 		case 4:
 			c.report(Result{Host: addr(int(op >> 4 & 7)), Outcome: Outcome(next() % 3), Latency: time.Duration(next()) * time.Millisecond})
 		case 5:
+			if op>>4 == 15 {
+				all := settings()
+				c.reopen(all[int(next())%len(all)])
+			}
 			c.effects(c.b.Tick(c.now), c.twin.Tick(c.now), false)
 		case 6, 7, 8, 9:
 			c.now += time.Duration(op) * time.Millisecond

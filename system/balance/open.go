@@ -1,5 +1,7 @@
 package balance
 
+import "time"
+
 // Algorithm describes an algorithm for people.
 type Algorithm struct {
 	Name    string // in Settings
@@ -83,6 +85,34 @@ func Open(s Settings, seed uint64) (Balancer, error) {
 		return nil, err
 	}
 	return find(s.Algorithm).open(s, seed), nil
+}
+
+// Reopen is Open for a module that is balanced by old, which may be nil and is
+// not to be used any more: it takes other settings without forgetting the hosts.
+// Next, as after Open, comes an Update.
+//
+// Between the algorithms of the outlier layer, all but classic and elb, what is
+// known of hosts stays, since they all keep it alike: ejections with their
+// times, reasons and number, the evidence, counts, calls in flight, latencies.
+// What an algorithm keeps for itself, such as a ring or a pool, begins anew when
+// the algorithm is another. An ejection lasts no longer than the new eject_max
+// from now; with outlier=off those who are out come back, as new hosts do.
+//
+// From, to and between classic and elb all begins anew: their counts start from
+// credits and windows that the settings give. So it does when the module has
+// more hosts than the new hosts_max.
+func Reopen(now time.Duration, old Balancer, s Settings, seed uint64) (Balancer, error) {
+	b, err := Open(s, seed)
+	if err != nil {
+		return nil, err
+	}
+	was, known := old.(*pool)
+	is, layered := b.(*pool)
+	if !known || !layered || was.Len() > is.cfg.Classic.HostsMax {
+		return b, nil
+	}
+	was.adopt(now, is)
+	return was, nil
 }
 
 func find(name string) *algorithm {

@@ -115,6 +115,32 @@ func newPool(s Settings, seed uint64, weighted bool, c chooser) *pool {
 	return p
 }
 
+// adopt goes on by the settings of a new pool, and by its algorithm.
+func (p *pool) adopt(now time.Duration, fresh *pool) {
+	p.begin(now) // what was due before
+	if p.cfg.Algorithm != fresh.cfg.Algorithm {
+		p.chooser = fresh.chooser
+	}
+	p.cfg, p.weighted, p.outlier = fresh.cfg, fresh.weighted, fresh.outlier
+	p.rotate = min(p.rotate, now+p.cfg.CallTimeout)
+	p.wake, p.due = now, now
+	for i := range p.slots {
+		s := &p.slots[i]
+		if s.state == Gone {
+			continue
+		}
+		s.until = min(s.until, now+p.cfg.EjectMax)
+		s.wasFailing = p.failing(s)
+		if !p.outlier || p.cfg.HintTTL < 0 {
+			s.told = hint{}
+		}
+		if !p.outlier && s.state.Out() {
+			p.enter(now, s, SwitchedOff, false)
+		}
+	}
+	p.rebuild(true)
+}
+
 func (p *pool) Len() int { return len(p.index) }
 
 func (p *pool) Pick(now time.Duration, a Ask) Choice {
@@ -282,7 +308,7 @@ func (p *pool) warm(now time.Duration) {
 			continue
 		}
 		s.warmth = max(float32(now-s.since)/float32(p.cfg.SlowStart), float32(p.cfg.SlowMin))
-		if s.warmth >= 1 {
+		if s.warmth >= 1 || p.cfg.SlowStart < 0 {
 			p.move(now, s, Idle, TimeUp, 0)
 			s.warmth = 1
 			p.warming--

@@ -3,6 +3,7 @@ package systest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,5 +91,35 @@ func TestPolicyIsPushedWhileCallsGoOn(t *testing.T) {
 		e.balanced(t, "the agent's own settings again", m, func(h lars.Hosts) bool {
 			return h.Version == 0 && h.Settings != "algorithm=wrr slow_start=off" && h.Hosts[0].Draining
 		})
+	})
+}
+
+// Somebody sets one number of a policy in the middle of an incident: the host
+// that is out stays out.
+func TestEjectedHostStaysOutThroughPolicySet(t *testing.T) {
+	onAll(t, func(t *testing.T, e *env) {
+		m, hosts := store.Module{ModID: 72, CmdID: 1}, []store.Host{host(1), host(2), host(3)}
+		e.edit(t, m, store.OpAdd, hosts...)
+		e.policy(t, store.ModuleEdit{Module: m, Op: store.OpSettings, Settings: "consecutive=3 base=1h eject_max=1h"})
+		e.serves(t, m, hosts...)
+		e.balanced(t, "settings of the store", m, func(h lars.Hosts) bool { return h.Version > 0 })
+		for range 40 {
+			e.report(t, m, hosts[1], 0) // who fails everywhere is not believed
+		}
+		for range 20 {
+			e.report(t, m, hosts[0], -1111) // connection refused
+		}
+		out := func(h lars.Hosts) bool { return h.Hosts[0].State == "overloaded" && h.Hosts[0].Ejections == 1 }
+		e.balanced(t, "it is out", m, out)
+		e.policy(t, store.ModuleEdit{Module: m, Op: store.OpSettings, Settings: "consecutive=3 base=1h eject_max=1h probe_every=20"})
+		e.balanced(t, "the number is set", m, func(h lars.Hosts) bool {
+			if !out(h) {
+				t.Fatalf("it came back: %+v", h)
+			}
+			return strings.Contains(h.Settings, "probe_every=20")
+		})
+		if seen := e.shares(t, m, 40); seen[hosts[0]] != 0 {
+			t.Errorf("a host that is out got calls: %v", seen)
+		}
 	})
 }
