@@ -70,7 +70,7 @@ func (k *keeper) take(all []said) {
 	routes := make([]route.Route, 0, len(all))
 	for _, s := range all {
 		routes = append(routes, route.Route{Module: s.module, Hosts: addresses(s.hosts)})
-		if p, any := s.policy(); any {
+		if p, some := s.policy(); some {
 			k.policies[s.module] = p
 		} else {
 			delete(k.policies, s.module)

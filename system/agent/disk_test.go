@@ -44,8 +44,8 @@ func TestRoutesFileRoundTrip(t *testing.T) {
 			t.Fatalf("%d modules: %d routes, %v, %v", modules, len(routes), agreed, err)
 		}
 		for _, r := range routes {
-			p, any := r.policy()
-			if want, said := k.policies[r.module]; !slices.Equal(addresses(r.hosts), k.routes.Lookup(r.module)) || any != said || any && !reflect.DeepEqual(p, want) {
+			p, some := r.policy()
+			if want, said := k.policies[r.module]; !slices.Equal(addresses(r.hosts), k.routes.Lookup(r.module)) || some != said || some && !reflect.DeepEqual(p, want) {
 				t.Errorf("%v: %+v", r.module, r)
 			}
 		}
@@ -63,7 +63,7 @@ func TestPoliciesThatAreTakenBackLeaveTheFile(t *testing.T) {
 		t.Fatalf("%+v, %v; %v", routes, err, k.policies)
 	}
 	for _, r := range routes {
-		if p, any := r.policy(); any {
+		if p, some := r.policy(); some {
 			t.Errorf("%v: %+v", r.module, p)
 		}
 	}

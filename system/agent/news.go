@@ -67,7 +67,7 @@ func (n *news) tune(said []wire.HostPolicy) {
 }
 
 // policy is what is said beside the addresses, if anything: newsOf reads it.
-func (n *news) policy() (p wire.Policy, any bool) {
+func (n *news) policy() (p wire.Policy, some bool) {
 	p = wire.Policy{Settings: []byte(n.settings), Version: n.version}
 	for _, h := range n.hosts {
 		if plain := (balance.Host{Host: h.Host}); h != plain {

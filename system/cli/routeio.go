@@ -21,7 +21,7 @@ func routeImport(ctx context.Context, stdout, _ io.Writer, args []string) error 
 	c.actorFlag()
 	input := c.flags.String("input", "", "`file` to read, - for standard input")
 	format := c.flags.String("format", "", "`format`: csv or json; by the file's name if that tells")
-	replace := c.flags.Bool("replace", false, "also remove every route that is not in the file, and, if that has settings, weights, zones or drain at all, settings of modules that are not")
+	replace := c.flags.Bool("replace", false, "also remove every route that is not in the file, and unset settings that are not, if it says anything of balancing")
 	var items []store.Item
 	check := func() (err error) {
 		if *input == "" {
