@@ -84,7 +84,7 @@ func startServices(ctx context.Context, r *run, edit []store.ModuleEdit) (s *ser
 	s.dns, s.report = newService(up.DNS, s.main), newService(up.Reporter, s.main)
 	for i := range r.cfg.Plan.Workload.Callers.Count {
 		c := c
-		on := func(m route.Module, h route.Host, out bool) { r.moved(i, store.Module(m), store.Host(h), out) }
+		on := func(m route.Module, h route.Host, out bool) { r.moved(i, m, h, out) }
 		c.Only, c.Log, c.Stderr = []string{up.Agent}, slog.New(moves{slog.DiscardHandler, on}), told{on}
 		c.Folder = filepath.Join(s.folder, fmt.Sprint("agent-", i+1))
 		if err := os.Mkdir(c.Folder, 0o700); err != nil {

@@ -13,7 +13,6 @@ import (
 	"lars/system/agent"
 	"lars/system/dns"
 	"lars/system/reporter"
-	"lars/system/route"
 	"lars/system/store"
 	"lars/system/wire"
 )
@@ -338,14 +337,4 @@ func (r *run) balance(now time.Duration) {
 	if !r.faults.rolledBack && !r.faults.misdates() {
 		check.CheckTotals(&r.log, now, minutes, all)
 	}
-}
-
-func moduleOf(v any) store.Module {
-	m, _ := v.(route.Module)
-	return store.Module(m)
-}
-
-func hostOf(v any) store.Host {
-	h, _ := v.(route.Host)
-	return store.Host(h)
 }

@@ -327,9 +327,9 @@ func (l stateLog) Handle(_ context.Context, rec slog.Record) error {
 	rec.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
 		case "module":
-			m = moduleOf(a.Value.Any())
+			m, _ = a.Value.Any().(store.Module)
 		case "host":
-			h = hostOf(a.Value.Any())
+			h, _ = a.Value.Any().(store.Host)
 		}
 		return true
 	})

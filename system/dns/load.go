@@ -26,12 +26,11 @@ func (c *compare) add(r store.Route) error {
 	if c.routes++; c.routes > c.max {
 		return fmt.Errorf("%w: limit %d", route.ErrTooMany, c.max)
 	}
-	m := route.Module(r.Module)
-	if m != c.module || len(c.hosts) == 0 {
+	if r.Module != c.module || len(c.hosts) == 0 {
 		c.flush()
-		c.module = m
+		c.module = r.Module
 	}
-	c.hosts = append(c.hosts, route.Host(r.Host))
+	c.hosts = append(c.hosts, r.Host)
 	return nil
 }
 
@@ -64,17 +63,4 @@ func modulesOf(changes store.Changes) []store.Module {
 		modules[i] = m.Module
 	}
 	return modules
-}
-
-// routesOf converts what the change log says.
-func routesOf(changes store.Changes) []route.Route {
-	routes := make([]route.Route, 0, len(changes.Modules))
-	for _, m := range changes.Modules {
-		r := route.Route{Module: route.Module(m.Module), Hosts: make([]route.Host, len(m.Hosts))}
-		for i, h := range m.Hosts {
-			r.Hosts[i] = route.Host(h)
-		}
-		routes = append(routes, r)
-	}
-	return routes
 }

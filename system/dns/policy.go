@@ -23,14 +23,13 @@ func (w *watcher) policies(ctx context.Context, changed ...store.Module) (route.
 		maps.Copy(next, before)
 		maps.Copy(w.refused, told)
 		for _, m := range changed {
-			delete(next, route.Module(m))
-			delete(w.refused, route.Module(m))
+			delete(next, m)
+			delete(w.refused, m)
 		}
 	}
 	for _, p := range stored {
-		m := route.Module(p.Module)
-		if taken := w.take(p, before[m], told[m]); taken != nil {
-			next[m] = taken
+		if taken := w.take(p, before[p.Module], told[p.Module]); taken != nil {
+			next[p.Module] = taken
 		}
 	}
 	return next, nil
@@ -40,23 +39,22 @@ func (w *watcher) policies(ctx context.Context, changed ...store.Module) (route.
 // edit by other hands, the last good ones stay; told are those that were
 // complained of before.
 func (w *watcher) take(p store.Policy, before *route.Policy, told string) *route.Policy {
-	m := route.Module(p.Module)
 	next := &route.Policy{Settings: p.Settings, Version: p.Version}
 	if _, _, err := store.ParseSettings(p.Settings); err != nil {
 		next.Settings, next.Version = "", 0
 		if before != nil {
 			next.Settings, next.Version = before.Settings, before.Version
 		}
-		w.refused[m] = p.Settings
+		w.refused[p.Module] = p.Settings
 		if told != p.Settings {
 			w.s.counters.badSettings.Add(1)
 			w.log.Warn("dns: settings of a module have no meaning, going on with those before; 'lars policy set' mends it",
-				"module", m, "err", err, "in_force", next.Settings)
+				"module", p.Module, "err", err, "in_force", next.Settings)
 		}
 	}
 	for _, h := range p.Hosts {
 		next.Hosts = append(next.Hosts, route.HostPolicy{
-			Host: route.Host(h.Host), Weight: h.Weight, Zone: h.Zone, Draining: h.Draining,
+			Host: h.Host, Weight: h.Weight, Zone: h.Zone, Draining: h.Draining,
 		})
 	}
 	switch {

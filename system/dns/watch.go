@@ -107,7 +107,7 @@ func (w *watcher) read(ctx context.Context) error {
 		}
 	}
 	w.s.counters.increments.Add(1)
-	w.judge(w.current.Apply(changes.Version, routesOf(changes)).WithPolicies(policies))
+	w.judge(w.current.Apply(changes.Version, changes.Modules).WithPolicies(policies))
 	return nil
 }
 
@@ -122,7 +122,7 @@ func (w *watcher) first(ctx context.Context) error {
 	began := w.s.cfg.Wall()
 	b := route.Builder{RoutesMax: w.s.cfg.RoutesMax}
 	loaded, err := w.st.Load(ctx, func(r store.Route) error {
-		return b.Add(route.Module(r.Module), route.Host(r.Host))
+		return b.Add(r.Module, r.Host)
 	})
 	if err != nil {
 		return err

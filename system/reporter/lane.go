@@ -185,7 +185,7 @@ func (l *lane) saved(err error) {
 func (l *lane) convert(batch []*tally.Report) {
 	l.reports = l.reports[:0]
 	for _, r := range batch {
-		to := store.Report{Module: store.Module(r.Module), Caller: r.Caller, At: time.Unix(r.At, 0)}
+		to := store.Report{Module: r.Module, Caller: r.Caller, At: time.Unix(r.At, 0)}
 		if r.Boot != 0 {
 			to.Mark, to.Results = store.Mark{Boot: r.Boot, Number: r.Number}, results(r.Results)
 			l.reports = append(l.reports, to)
@@ -204,7 +204,7 @@ func results(from []tally.Result) []store.Result {
 	to := make([]store.Result, len(from))
 	for i, r := range from {
 		to[i] = store.Result{
-			Host: store.Host(r.Host), Succ: r.Succ, Err: r.Err,
+			Host: r.Host, Succ: r.Succ, Err: r.Err,
 			AddSucc: r.SuccAdd, AddErr: r.ErrAdd, Overload: r.Overload,
 		}
 	}

@@ -29,7 +29,7 @@ func (r *refusing) Edit(_ context.Context, e Edit) (Edited, error) {
 func routesOf(n int, last error) func(func(Item, error) bool) {
 	return func(yield func(Item, error) bool) {
 		for i := range n {
-			if !yield(Item{Route: Route{Module{int32(i), 1}, Host{1, 1}}}, nil) {
+			if !yield(Item{Route: Route{Module{ModID: int32(i), CmdID: 1}, Host{IP: 1, Port: 1}}}, nil) {
 				return
 			}
 		}
@@ -63,7 +63,9 @@ func TestImportStopsAtTheFirstError(t *testing.T) {
 }
 
 func TestImportRefusesGarbage(t *testing.T) {
-	bad := func(yield func(Item, error) bool) { yield(Item{Route: Route{Module{-1, 1}, Host{1, 1}}}, nil) }
+	bad := func(yield func(Item, error) bool) {
+		yield(Item{Route: Route{Module{ModID: -1, CmdID: 1}, Host{IP: 1, Port: 1}}}, nil)
+	}
 	if _, err := Import(t.Context(), &refusing{takes: 1}, ImportOptions{Actor: "a"}, bad); !errors.Is(err, ErrInvalid) {
 		t.Errorf("Import = %v, want ErrInvalid", err)
 	}
@@ -75,12 +77,12 @@ func TestImportGroups(t *testing.T) {
 	three, yes, text := uint32(3), true, "algorithm=rr"
 	st := &refusing{takes: 9}
 	item := func(modid int32, ip uint32, tune Tune) Item {
-		return Item{Route: Route{Module{modid, 1}, Host{ip, 1}}, Tune: tune}
+		return Item{Route: Route{Module{ModID: modid, CmdID: 1}, Host{IP: ip, Port: 1}}, Tune: tune}
 	}
 	items := []Item{
 		item(2, 1, Tune{}), item(1, 2, Tune{}), item(2, 1, Tune{}), item(1, 1, Tune{}),
 		item(1, 4, Tune{Weight: &three}), item(1, 3, Tune{Weight: &three}), item(2, 5, Tune{Draining: &yes}),
-		{Route: Route{Module: Module{1, 1}}, Settings: &text},
+		{Route: Route{Module: Module{ModID: 1, CmdID: 1}}, Settings: &text},
 	}
 	sequence := func(yield func(Item, error) bool) {
 		for _, it := range items {
@@ -92,11 +94,11 @@ func TestImportGroups(t *testing.T) {
 	if _, err := Import(t.Context(), st, ImportOptions{Actor: "a"}, sequence); err != nil {
 		t.Fatal(err)
 	}
-	one, two := Module{1, 1}, Module{2, 1}
+	one, two := Module{ModID: 1, CmdID: 1}, Module{ModID: 2, CmdID: 1}
 	want := [][]ModuleEdit{
-		{{Module: one, Op: OpSettings, Settings: text}, {Module: two, Op: OpEnsure, Hosts: []Host{{1, 1}}}},
-		{{Module: one, Op: OpEnsure, Hosts: []Host{{1, 1}, {2, 1}}}, {Module: two, Op: OpEnsure, Hosts: []Host{{5, 1}}, Tune: Tune{Draining: &yes}}},
-		{{Module: one, Op: OpEnsure, Hosts: []Host{{3, 1}, {4, 1}}, Tune: Tune{Weight: &three}}},
+		{{Module: one, Op: OpSettings, Settings: text}, {Module: two, Op: OpEnsure, Hosts: []Host{{IP: 1, Port: 1}}}},
+		{{Module: one, Op: OpEnsure, Hosts: []Host{{IP: 1, Port: 1}, {IP: 2, Port: 1}}}, {Module: two, Op: OpEnsure, Hosts: []Host{{IP: 5, Port: 1}}, Tune: Tune{Draining: &yes}}},
+		{{Module: one, Op: OpEnsure, Hosts: []Host{{IP: 3, Port: 1}, {IP: 4, Port: 1}}, Tune: Tune{Weight: &three}}},
 	}
 	if len(st.got) != len(want) {
 		t.Fatalf("%d edits: %+v", len(st.got), st.got)

@@ -9,9 +9,9 @@ import (
 
 func TestParseHost(t *testing.T) {
 	good := map[string]Host{
-		"192.168.1.177:7777":    {3232235953, 7777},
-		"0.0.0.1:1":             {1, 1},
-		"255.255.255.255:65535": {0xFFFFFFFF, 65535},
+		"192.168.1.177:7777":    {IP: 3232235953, Port: 7777},
+		"0.0.0.1:1":             {IP: 1, Port: 1},
+		"255.255.255.255:65535": {IP: 0xFFFFFFFF, Port: 65535},
 	}
 	for text, want := range good {
 		if got, err := ParseHost(text); err != nil || got != want {
@@ -54,18 +54,18 @@ func TestFormatHosts(t *testing.T) {
 	if got := FormatHosts(nil); got != "" {
 		t.Errorf("no hosts print %q", got)
 	}
-	if got := FormatHosts([]Host{{1, 2}, {0x01020304, 5}}); got != "0.0.0.1:2,1.2.3.4:5" {
+	if got := FormatHosts([]Host{{IP: 1, Port: 2}, {IP: 0x01020304, Port: 5}}); got != "0.0.0.1:2,1.2.3.4:5" {
 		t.Errorf("two hosts print %q", got)
 	}
 }
 
 func TestRouteOrder(t *testing.T) {
 	sorted := []Route{
-		{Module{1, 1}, Host{1, 1}},
-		{Module{1, 1}, Host{1, 2}},
-		{Module{1, 1}, Host{0xC0000000, 1}}, // addresses compare unsigned
-		{Module{1, 2}, Host{1, 1}},
-		{Module{2, 0}, Host{1, 1}},
+		{Module{ModID: 1, CmdID: 1}, Host{IP: 1, Port: 1}},
+		{Module{ModID: 1, CmdID: 1}, Host{IP: 1, Port: 2}},
+		{Module{ModID: 1, CmdID: 1}, Host{IP: 0xC0000000, Port: 1}}, // addresses compare unsigned
+		{Module{ModID: 1, CmdID: 2}, Host{IP: 1, Port: 1}},
+		{Module{ModID: 2, CmdID: 0}, Host{IP: 1, Port: 1}},
 	}
 	if !slices.IsSortedFunc(sorted, Route.Compare) {
 		t.Error("routes are not ordered by module, then address, then port")

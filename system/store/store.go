@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"lars/system/route"
 )
 
 // Store is a database of Lars. All methods may be called from many goroutines.
@@ -129,10 +131,7 @@ type Changes struct {
 }
 
 // ModuleHosts is the whole route of one module, hosts in order.
-type ModuleHosts struct {
-	Module Module
-	Hosts  []Host
-}
+type ModuleHosts = route.Route
 
 // ChangedModulesMax is the most modules that Changes tells one by one.
 const ChangedModulesMax = 10_000
