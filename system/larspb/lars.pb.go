@@ -47,6 +47,7 @@ const (
 	MessageId_ID_API_GetRouteResponse MessageId = 8   // agent to caller, UDP; body GetRouteResponse
 	MessageId_ID_HostsRequest         MessageId = 100 // tool to agent, UDP
 	MessageId_ID_HostsResponse        MessageId = 101 // agent to tool, UDP
+	MessageId_ID_Hints                MessageId = 102 // dns to agent, TCP; push
 )
 
 // Enum value maps for MessageId.
@@ -63,6 +64,7 @@ var (
 		8:   "ID_API_GetRouteResponse",
 		100: "ID_HostsRequest",
 		101: "ID_HostsResponse",
+		102: "ID_Hints",
 	}
 	MessageId_value = map[string]int32{
 		"ID_UNKNOW":               0,
@@ -76,6 +78,7 @@ var (
 		"ID_API_GetRouteResponse": 8,
 		"ID_HostsRequest":         100,
 		"ID_HostsResponse":        101,
+		"ID_Hints":                102,
 	}
 )
 
@@ -214,9 +217,11 @@ func (x *HostInfo) GetPort() int32 {
 
 // GetRouteRequest asks for a module's route.
 type GetRouteRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Modid         int32                  `protobuf:"varint,1,opt,name=modid,proto3" json:"modid,omitempty"`
-	Cmdid         int32                  `protobuf:"varint,2,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Modid int32                  `protobuf:"varint,1,opt,name=modid,proto3" json:"modid,omitempty"`
+	Cmdid int32                  `protobuf:"varint,2,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	// hints asks dns for Hints of the module, too. Absent (false): it sends none.
+	Hints         bool `protobuf:"varint,16,opt,name=hints,proto3" json:"hints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +268,13 @@ func (x *GetRouteRequest) GetCmdid() int32 {
 		return x.Cmdid
 	}
 	return 0
+}
+
+func (x *GetRouteRequest) GetHints() bool {
+	if x != nil {
+		return x.Hints
+	}
+	return false
 }
 
 // GetRouteResponse is a module's whole route. No host: the module is unknown,
@@ -502,8 +514,12 @@ type HostCallResult struct {
 	// succ_add and err_add are the calls since the report of the same boot id
 	// that named the host before: increments, for totals. Absent (0) from the
 	// original's agents, whose increments have to be inferred.
-	SuccAdd       uint32 `protobuf:"varint,16,opt,name=succ_add,json=succAdd,proto3" json:"succ_add,omitempty"`
-	ErrAdd        uint32 `protobuf:"varint,17,opt,name=err_add,json=errAdd,proto3" json:"err_add,omitempty"`
+	SuccAdd uint32 `protobuf:"varint,16,opt,name=succ_add,json=succAdd,proto3" json:"succ_add,omitempty"`
+	ErrAdd  uint32 `protobuf:"varint,17,opt,name=err_add,json=errAdd,proto3" json:"err_add,omitempty"`
+	// suspect is 1 when the agent suspects the host of not answering, told again
+	// as long as it does, and 2 when it does so no longer. Absent (0): nothing
+	// is said. Only in reports with sharing.
+	Suspect       uint32 `protobuf:"varint,18,opt,name=suspect,proto3" json:"suspect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -587,6 +603,13 @@ func (x *HostCallResult) GetErrAdd() uint32 {
 	return 0
 }
 
+func (x *HostCallResult) GetSuspect() uint32 {
+	if x != nil {
+		return x.Suspect
+	}
+	return 0
+}
+
 // ReportStatusRequest carries the figures of hosts of one module.
 type ReportStatusRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -601,7 +624,11 @@ type ReportStatusRequest struct {
 	// number counts the reports of one boot from 1. An agent may send a report
 	// again after a lost connection: boot and number tell, and it counts once.
 	// Absent (0) when boot is.
-	Number        uint64 `protobuf:"varint,17,opt,name=number,proto3" json:"number,omitempty"`
+	Number uint64 `protobuf:"varint,17,opt,name=number,proto3" json:"number,omitempty"`
+	// sharing counts the agent, for some minutes, among those that tell what they
+	// suspect of the module's hosts. It stands in every report with a suspect, and
+	// in others now and then. Only in reports with a boot id.
+	Sharing       bool `protobuf:"varint,18,opt,name=sharing,proto3" json:"sharing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +712,145 @@ func (x *ReportStatusRequest) GetNumber() uint64 {
 	return 0
 }
 
+func (x *ReportStatusRequest) GetSharing() bool {
+	if x != nil {
+		return x.Sharing
+	}
+	return false
+}
+
+// Hints is all that agents suspect of a module's hosts, the reader among them:
+// a hint, and no order. A host that is not named is suspected by nobody. It
+// holds until the next one, or until it is old.
+type Hints struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Modid         int32                  `protobuf:"varint,1,opt,name=modid,proto3" json:"modid,omitempty"`
+	Cmdid         int32                  `protobuf:"varint,2,opt,name=cmdid,proto3" json:"cmdid,omitempty"`
+	Agents        uint32                 `protobuf:"varint,3,opt,name=agents,proto3" json:"agents,omitempty"` // that share what they suspect
+	Host          []*HostHint            `protobuf:"bytes,4,rep,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hints) Reset() {
+	*x = Hints{}
+	mi := &file_lars_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hints) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hints) ProtoMessage() {}
+
+func (x *Hints) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hints.ProtoReflect.Descriptor instead.
+func (*Hints) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Hints) GetModid() int32 {
+	if x != nil {
+		return x.Modid
+	}
+	return 0
+}
+
+func (x *Hints) GetCmdid() int32 {
+	if x != nil {
+		return x.Cmdid
+	}
+	return 0
+}
+
+func (x *Hints) GetAgents() uint32 {
+	if x != nil {
+		return x.Agents
+	}
+	return 0
+}
+
+func (x *Hints) GetHost() []*HostHint {
+	if x != nil {
+		return x.Host
+	}
+	return nil
+}
+
+// HostHint is one host with how many of the agents suspect it.
+type HostHint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ip            int32                  `protobuf:"varint,1,opt,name=ip,proto3" json:"ip,omitempty"`
+	Port          int32                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	Suspected     uint32                 `protobuf:"varint,3,opt,name=suspected,proto3" json:"suspected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostHint) Reset() {
+	*x = HostHint{}
+	mi := &file_lars_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostHint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostHint) ProtoMessage() {}
+
+func (x *HostHint) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostHint.ProtoReflect.Descriptor instead.
+func (*HostHint) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *HostHint) GetIp() int32 {
+	if x != nil {
+		return x.Ip
+	}
+	return 0
+}
+
+func (x *HostHint) GetPort() int32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *HostHint) GetSuspected() uint32 {
+	if x != nil {
+		return x.Suspected
+	}
+	return 0
+}
+
 // GetHostRequest asks for one host of a module to call.
 type GetHostRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -702,7 +868,7 @@ type GetHostRequest struct {
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_lars_proto_msgTypes[7]
+	mi := &file_lars_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +880,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[7]
+	mi := &file_lars_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +893,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{7}
+	return file_lars_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetHostRequest) GetSeq() uint32 {
@@ -779,7 +945,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_lars_proto_msgTypes[8]
+	mi := &file_lars_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +957,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[8]
+	mi := &file_lars_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +970,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{8}
+	return file_lars_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetHostResponse) GetSeq() uint32 {
@@ -860,7 +1026,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_lars_proto_msgTypes[9]
+	mi := &file_lars_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +1038,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[9]
+	mi := &file_lars_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +1051,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{9}
+	return file_lars_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReportRequest) GetModid() int32 {
@@ -936,7 +1102,7 @@ type HostsRequest struct {
 
 func (x *HostsRequest) Reset() {
 	*x = HostsRequest{}
-	mi := &file_lars_proto_msgTypes[10]
+	mi := &file_lars_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1114,7 @@ func (x *HostsRequest) String() string {
 func (*HostsRequest) ProtoMessage() {}
 
 func (x *HostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[10]
+	mi := &file_lars_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1127,7 @@ func (x *HostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostsRequest.ProtoReflect.Descriptor instead.
 func (*HostsRequest) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{10}
+	return file_lars_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HostsRequest) GetSeq() uint32 {
@@ -1011,7 +1177,7 @@ type HostsResponse struct {
 
 func (x *HostsResponse) Reset() {
 	*x = HostsResponse{}
-	mi := &file_lars_proto_msgTypes[11]
+	mi := &file_lars_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1189,7 @@ func (x *HostsResponse) String() string {
 func (*HostsResponse) ProtoMessage() {}
 
 func (x *HostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[11]
+	mi := &file_lars_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1202,7 @@ func (x *HostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostsResponse.ProtoReflect.Descriptor instead.
 func (*HostsResponse) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{11}
+	return file_lars_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HostsResponse) GetSeq() uint32 {
@@ -1122,13 +1288,14 @@ type HostStatus struct {
 	Succ          uint64                 `protobuf:"varint,15,opt,name=succ,proto3" json:"succ,omitempty"`                            // calls reported since window_us ago
 	Err           uint64                 `protobuf:"varint,16,opt,name=err,proto3" json:"err,omitempty"`
 	WindowUs      int64                  `protobuf:"varint,17,opt,name=window_us,json=windowUs,proto3" json:"window_us,omitempty"`
+	Doubtful      bool                   `protobuf:"varint,18,opt,name=doubtful,proto3" json:"doubtful,omitempty"` // other agents suspect it, so it gets fewer calls
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HostStatus) Reset() {
 	*x = HostStatus{}
-	mi := &file_lars_proto_msgTypes[12]
+	mi := &file_lars_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1307,7 @@ func (x *HostStatus) String() string {
 func (*HostStatus) ProtoMessage() {}
 
 func (x *HostStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_lars_proto_msgTypes[12]
+	mi := &file_lars_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1320,7 @@ func (x *HostStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostStatus.ProtoReflect.Descriptor instead.
 func (*HostStatus) Descriptor() ([]byte, []int) {
-	return file_lars_proto_rawDescGZIP(), []int{12}
+	return file_lars_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HostStatus) GetIp() int32 {
@@ -1275,6 +1442,13 @@ func (x *HostStatus) GetWindowUs() int64 {
 	return 0
 }
 
+func (x *HostStatus) GetDoubtful() bool {
+	if x != nil {
+		return x.Doubtful
+	}
+	return false
+}
+
 var File_lars_proto protoreflect.FileDescriptor
 
 const file_lars_proto_rawDesc = "" +
@@ -1283,10 +1457,11 @@ const file_lars_proto_rawDesc = "" +
 	"lars.proto\x12\x04lars\".\n" +
 	"\bHostInfo\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\x05R\x04port\"=\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\"S\n" +
 	"\x0fGetRouteRequest\x12\x14\n" +
 	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
-	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\"\xa6\x01\n" +
+	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\x12\x14\n" +
+	"\x05hints\x18\x10 \x01(\bR\x05hints\"\xa6\x01\n" +
 	"\x10GetRouteResponse\x12\x14\n" +
 	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
 	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\x12\"\n" +
@@ -1303,7 +1478,7 @@ const file_lars_proto_rawDesc = "" +
 	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x16\n" +
 	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x12\n" +
 	"\x04zone\x18\x04 \x01(\rR\x04zone\x12\x1a\n" +
-	"\bdraining\x18\x05 \x01(\bR\bdraining\"\xaa\x01\n" +
+	"\bdraining\x18\x05 \x01(\bR\bdraining\"\xc4\x01\n" +
 	"\x0eHostCallResult\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x12\n" +
@@ -1311,7 +1486,8 @@ const file_lars_proto_rawDesc = "" +
 	"\x03err\x18\x04 \x01(\rR\x03err\x12\x1a\n" +
 	"\boverload\x18\x05 \x01(\bR\boverload\x12\x19\n" +
 	"\bsucc_add\x18\x10 \x01(\rR\asuccAdd\x12\x17\n" +
-	"\aerr_add\x18\x11 \x01(\rR\x06errAdd\"\xc5\x01\n" +
+	"\aerr_add\x18\x11 \x01(\rR\x06errAdd\x12\x18\n" +
+	"\asuspect\x18\x12 \x01(\rR\asuspect\"\xdf\x01\n" +
 	"\x13ReportStatusRequest\x12\x14\n" +
 	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
 	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\x12\x16\n" +
@@ -1319,7 +1495,17 @@ const file_lars_proto_rawDesc = "" +
 	"\aresults\x18\x04 \x03(\v2\x14.lars.HostCallResultR\aresults\x12\x0e\n" +
 	"\x02ts\x18\x05 \x01(\rR\x02ts\x12\x12\n" +
 	"\x04boot\x18\x10 \x01(\x06R\x04boot\x12\x16\n" +
-	"\x06number\x18\x11 \x01(\x04R\x06number\"t\n" +
+	"\x06number\x18\x11 \x01(\x04R\x06number\x12\x18\n" +
+	"\asharing\x18\x12 \x01(\bR\asharing\"o\n" +
+	"\x05Hints\x12\x14\n" +
+	"\x05modid\x18\x01 \x01(\x05R\x05modid\x12\x14\n" +
+	"\x05cmdid\x18\x02 \x01(\x05R\x05cmdid\x12\x16\n" +
+	"\x06agents\x18\x03 \x01(\rR\x06agents\x12\"\n" +
+	"\x04host\x18\x04 \x03(\v2\x0e.lars.HostHintR\x04host\"L\n" +
+	"\bHostHint\x12\x0e\n" +
+	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x05R\x04port\x12\x1c\n" +
+	"\tsuspected\x18\x03 \x01(\rR\tsuspected\"t\n" +
 	"\x0eGetHostRequest\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x14\n" +
 	"\x05modid\x18\x02 \x01(\x05R\x05modid\x12\x14\n" +
@@ -1353,7 +1539,7 @@ const file_lars_proto_rawDesc = "" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x14\n" +
 	"\x05total\x18\a \x01(\rR\x05total\x12\x14\n" +
 	"\x05first\x18\b \x01(\rR\x05first\x12$\n" +
-	"\x04host\x18\t \x03(\v2\x10.lars.HostStatusR\x04host\"\xbf\x03\n" +
+	"\x04host\x18\t \x03(\v2\x10.lars.HostStatusR\x04host\"\xdb\x03\n" +
 	"\n" +
 	"HostStatus\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\x05R\x02ip\x12\x12\n" +
@@ -1375,7 +1561,8 @@ const file_lars_proto_rawDesc = "" +
 	"latency_us\x18\x0e \x01(\x03R\tlatencyUs\x12\x12\n" +
 	"\x04succ\x18\x0f \x01(\x04R\x04succ\x12\x10\n" +
 	"\x03err\x18\x10 \x01(\x04R\x03err\x12\x1b\n" +
-	"\twindow_us\x18\x11 \x01(\x03R\bwindowUs*\x90\x02\n" +
+	"\twindow_us\x18\x11 \x01(\x03R\bwindowUs\x12\x1a\n" +
+	"\bdoubtful\x18\x12 \x01(\bR\bdoubtful*\x9e\x02\n" +
 	"\tMessageId\x12\r\n" +
 	"\tID_UNKNOW\x10\x00\x12\x16\n" +
 	"\x12ID_GetRouteRequest\x10\x01\x12\x17\n" +
@@ -1387,7 +1574,8 @@ const file_lars_proto_rawDesc = "" +
 	"\x16ID_API_GetRouteRequest\x10\a\x12\x1b\n" +
 	"\x17ID_API_GetRouteResponse\x10\b\x12\x13\n" +
 	"\x0fID_HostsRequest\x10d\x12\x14\n" +
-	"\x10ID_HostsResponse\x10e*T\n" +
+	"\x10ID_HostsResponse\x10e\x12\f\n" +
+	"\bID_Hints\x10f*T\n" +
 	"\vLarsRetCode\x12\f\n" +
 	"\bRET_SUCC\x10\x00\x12\x10\n" +
 	"\fRET_OVERLOAD\x10\x01\x12\x14\n" +
@@ -1407,7 +1595,7 @@ func file_lars_proto_rawDescGZIP() []byte {
 }
 
 var file_lars_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lars_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_lars_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_lars_proto_goTypes = []any{
 	(MessageId)(0),              // 0: lars.MessageId
 	(LarsRetCode)(0),            // 1: lars.LarsRetCode
@@ -1418,26 +1606,29 @@ var file_lars_proto_goTypes = []any{
 	(*HostPolicy)(nil),          // 6: lars.HostPolicy
 	(*HostCallResult)(nil),      // 7: lars.HostCallResult
 	(*ReportStatusRequest)(nil), // 8: lars.ReportStatusRequest
-	(*GetHostRequest)(nil),      // 9: lars.GetHostRequest
-	(*GetHostResponse)(nil),     // 10: lars.GetHostResponse
-	(*ReportRequest)(nil),       // 11: lars.ReportRequest
-	(*HostsRequest)(nil),        // 12: lars.HostsRequest
-	(*HostsResponse)(nil),       // 13: lars.HostsResponse
-	(*HostStatus)(nil),          // 14: lars.HostStatus
+	(*Hints)(nil),               // 9: lars.Hints
+	(*HostHint)(nil),            // 10: lars.HostHint
+	(*GetHostRequest)(nil),      // 11: lars.GetHostRequest
+	(*GetHostResponse)(nil),     // 12: lars.GetHostResponse
+	(*ReportRequest)(nil),       // 13: lars.ReportRequest
+	(*HostsRequest)(nil),        // 14: lars.HostsRequest
+	(*HostsResponse)(nil),       // 15: lars.HostsResponse
+	(*HostStatus)(nil),          // 16: lars.HostStatus
 }
 var file_lars_proto_depIdxs = []int32{
 	2,  // 0: lars.GetRouteResponse.host:type_name -> lars.HostInfo
 	5,  // 1: lars.GetRouteResponse.policy:type_name -> lars.Policy
 	6,  // 2: lars.Policy.host:type_name -> lars.HostPolicy
 	7,  // 3: lars.ReportStatusRequest.results:type_name -> lars.HostCallResult
-	2,  // 4: lars.GetHostResponse.host:type_name -> lars.HostInfo
-	2,  // 5: lars.ReportRequest.host:type_name -> lars.HostInfo
-	14, // 6: lars.HostsResponse.host:type_name -> lars.HostStatus
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	10, // 4: lars.Hints.host:type_name -> lars.HostHint
+	2,  // 5: lars.GetHostResponse.host:type_name -> lars.HostInfo
+	2,  // 6: lars.ReportRequest.host:type_name -> lars.HostInfo
+	16, // 7: lars.HostsResponse.host:type_name -> lars.HostStatus
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_lars_proto_init() }
@@ -1451,7 +1642,7 @@ func file_lars_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lars_proto_rawDesc), len(file_lars_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -99,6 +99,14 @@ func appendHigh(dst []byte, field, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendVarint(dst, field<<3), v)
 }
 
+// bit is a bool as appendHigh and sizeHigh take it.
+func bit(v bool) uint64 {
+	if v {
+		return 1
+	}
+	return 0
+}
+
 func sizeHigh(v uint64) int {
 	if v == 0 {
 		return 0

@@ -75,6 +75,11 @@ func FuzzReportRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { differ(t, b, new(ReportRequest), new(larspb.ReportRequest)) })
 }
 
+func FuzzHints(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, b []byte) { differ(t, b, new(Hints), new(larspb.Hints)) })
+}
+
 func FuzzEchoMessage(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, b []byte) { differ(t, b, new(EchoMessage), new(larspb.EchoMessage)) })

@@ -12,9 +12,11 @@ const (
 	IDAPIGetRouteRequest  int32 = 7 // caller to agent, UDP; body GetRouteRequest
 	IDAPIGetRouteResponse int32 = 8 // agent to caller, UDP; body GetRouteResponse
 
-	// Ours. They are rare, so their bodies are package larspb's.
+	// Ours. These two are rare, so their bodies are package larspb's.
 	IDHostsRequest  int32 = 100 // tool to agent, UDP
 	IDHostsResponse int32 = 101 // agent to tool, UDP
+
+	IDHints int32 = 102 // dns to agent, TCP; push to those that asked for it
 )
 
 // IDEcho is the message id of EchoMessage in the original's speed test, which

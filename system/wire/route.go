@@ -35,17 +35,19 @@ func (h *HostInfo) merge(body []byte) error {
 type GetRouteRequest struct {
 	ModID int32
 	CmdID int32
+	Hints bool // dns is to send Hints of the module, too. Ours
 }
 
 // Size returns the length of the body in bytes.
 func (m *GetRouteRequest) Size() int {
-	return sizeInt32(m.ModID) + sizeInt32(m.CmdID)
+	return sizeInt32(m.ModID) + sizeInt32(m.CmdID) + sizeHigh(bit(m.Hints))
 }
 
 // AppendTo appends the body to dst.
 func (m *GetRouteRequest) AppendTo(dst []byte) []byte {
 	dst = appendInt32(dst, 1, m.ModID)
-	return appendInt32(dst, 2, m.CmdID)
+	dst = appendInt32(dst, 2, m.CmdID)
+	return appendHigh(dst, 16, bit(m.Hints))
 }
 
 // Decode sets m from a body. The error is ErrMalformed.
@@ -58,6 +60,8 @@ func (m *GetRouteRequest) Decode(body []byte) error {
 			m.ModID = int32(s.value)
 		case 2<<3 | varint:
 			m.CmdID = int32(s.value)
+		case 16<<3 | varint:
+			m.Hints = s.value != 0
 		}
 	}
 	return s.err

@@ -15,11 +15,20 @@ type HostCallResult struct {
 	// host: increments, for totals. Ours; 0 from an original agent.
 	SuccAdd uint32
 	ErrAdd  uint32
+	// Suspect is Suspected, Cleared, or 0: nothing is said. Ours.
+	Suspect uint32
 }
+
+// What an agent says of a host that it began, or goes on, to suspect, and of one
+// that it did suspect.
+const (
+	Suspected uint32 = 1
+	Cleared   uint32 = 2
+)
 
 func (r *HostCallResult) size() int {
 	return sizeInt32(r.IP) + sizeInt32(r.Port) + sizeUint32(r.Succ) + sizeUint32(r.Err) + sizeBool(r.Overload) +
-		sizeHigh(uint64(r.SuccAdd)) + sizeHigh(uint64(r.ErrAdd))
+		sizeHigh(uint64(r.SuccAdd)) + sizeHigh(uint64(r.ErrAdd)) + sizeHigh(uint64(r.Suspect))
 }
 
 // appendTo appends r as an embedded message.
@@ -31,7 +40,8 @@ func (r *HostCallResult) appendTo(dst []byte, field byte) []byte {
 	dst = appendUint32(dst, 4, r.Err)
 	dst = appendBool(dst, 5, r.Overload)
 	dst = appendHigh(dst, 16, uint64(r.SuccAdd))
-	return appendHigh(dst, 17, uint64(r.ErrAdd))
+	dst = appendHigh(dst, 17, uint64(r.ErrAdd))
+	return appendHigh(dst, 18, uint64(r.Suspect))
 }
 
 func (r *HostCallResult) decode(body []byte) error {
@@ -53,6 +63,8 @@ func (r *HostCallResult) decode(body []byte) error {
 			r.SuccAdd = uint32(s.value)
 		case 17<<3 | varint:
 			r.ErrAdd = uint32(s.value)
+		case 18<<3 | varint:
+			r.Suspect = uint32(s.value)
 		}
 	}
 	return s.err
@@ -70,6 +82,9 @@ type ReportStatusRequest struct {
 	// Number counts the reports of one Boot from 1; one that comes twice is the
 	// same report. 0 when Boot is.
 	Number uint64
+	// Sharing counts the agent among those that tell what they suspect of the
+	// module's hosts. Ours.
+	Sharing bool
 }
 
 // Size returns the length of the body in bytes.
@@ -81,7 +96,7 @@ func (m *ReportStatusRequest) Size() int {
 	if m.Boot != 0 {
 		n += 2 + 8
 	}
-	return n + sizeHigh(m.Number)
+	return n + sizeHigh(m.Number) + sizeHigh(bit(m.Sharing))
 }
 
 // AppendTo appends the body to dst.
@@ -97,11 +112,11 @@ func (m *ReportStatusRequest) AppendTo(dst []byte) []byte {
 		dst = protowire.AppendVarint(dst, 16<<3|fixed64)
 		dst = protowire.AppendFixed64(dst, m.Boot)
 	}
-	return appendHigh(dst, 17, m.Number)
+	return appendHigh(appendHigh(dst, 17, m.Number), 18, bit(m.Sharing))
 }
 
 // Decode sets m from a body. The error is ErrMalformed. A result takes two
-// bytes or more of the body, so Results never exceeds 14 times its size.
+// bytes or more of the body, so Results never exceeds 16 times its size.
 func (m *ReportStatusRequest) Decode(body []byte) error {
 	*m = ReportStatusRequest{Results: m.Results[:0]}
 	s := scanner{rest: body}
@@ -125,6 +140,8 @@ func (m *ReportStatusRequest) Decode(body []byte) error {
 			m.Boot = s.value
 		case 17<<3 | varint:
 			m.Number = s.value
+		case 18<<3 | varint:
+			m.Sharing = s.value != 0
 		}
 	}
 	return s.err

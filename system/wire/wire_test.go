@@ -125,16 +125,17 @@ func TestFit(t *testing.T) {
 // sample returns one of each hot message, all fields set.
 func sample() []message {
 	m := &GetRouteResponse{ModID: 1, CmdID: 2}
-	s := &ReportStatusRequest{ModID: 1, CmdID: 2, Caller: 2130706433, TS: 1795219867, Boot: 1 << 60, Number: 77}
+	s := &ReportStatusRequest{ModID: 1, CmdID: 2, Caller: 2130706433, TS: 1795219867, Boot: 1 << 60, Number: 77, Sharing: true}
 	for i := range 10 {
 		m.Hosts = append(m.Hosts, HostInfo{IP: int32(-1062731343 + i), Port: 7777})
-		s.Results = append(s.Results, HostCallResult{IP: int32(-1062731343 + i), Port: 7777, Succ: 100, Err: 3, Overload: i == 3, SuccAdd: 20, ErrAdd: uint32(i)})
+		s.Results = append(s.Results, HostCallResult{IP: int32(-1062731343 + i), Port: 7777, Succ: 100, Err: 3, Overload: i == 3, SuccAdd: 20, ErrAdd: uint32(i), Suspect: uint32(i % 3)})
 	}
 	m.HasPolicy, m.Policy = true, Policy{Settings: []byte("algorithm=p2c"), Version: 1 << 40, Hosts: []HostPolicy{
 		{HostInfo: m.Hosts[0], Weight: 3, Zone: 2, Draining: true}, {HostInfo: m.Hosts[1], Weight: 300},
 	}}
 	return []message{
-		&GetRouteRequest{ModID: 1, CmdID: 2}, m, s,
+		&GetRouteRequest{ModID: 1, CmdID: 2, Hints: true}, m, s,
+		&Hints{ModID: 1, CmdID: 2, Agents: 1000, Hosts: []HostHint{{m.Hosts[0], 300}, {m.Hosts[1], 1}}},
 		&GetHostRequest{Seq: 4000000000, ModID: 1, CmdID: 2, Key: 1 << 63, Zone: 3},
 		&GetHostResponse{Seq: 7, ModID: 1, CmdID: 2, HasHost: true, Host: HostInfo{-1062731343, 7777}},
 		&ReportRequest{ModID: 1, CmdID: 2, HasHost: true, Host: HostInfo{-1062731343, 7777}, Retcode: -1111, LatencyUS: 1500},
@@ -151,6 +152,10 @@ func TestOurFieldsAreOptional(t *testing.T) {
 		want        string // of ours, behind plain
 	}{
 		{&GetHostRequest{Seq: 1, ModID: 1, Key: 300, Zone: 2}, &GetHostRequest{Seq: 1, ModID: 1}, "\x80\x01\xac\x02\x88\x01\x02"},
+		{&GetRouteRequest{ModID: 1, Hints: true}, &GetRouteRequest{ModID: 1}, "\x80\x01\x01"},
+		{&ReportStatusRequest{ModID: 1, TS: 5, Sharing: true}, &ReportStatusRequest{ModID: 1, TS: 5}, "\x90\x01\x01"},
+		{&ReportStatusRequest{Results: []HostCallResult{{IP: 1, Suspect: Suspected}}}, &ReportStatusRequest{}, "\x22\x05\x08\x01\x90\x01\x01"},
+		{&Hints{ModID: 1, Agents: 5, Hosts: []HostHint{{hosts[0], 2}}}, &ReportRequest{ModID: 1}, "\x18\x05\x22\x06\x08\x01\x10\x50\x18\x02"},
 		{&ReportRequest{ModID: 1, Retcode: 2, LatencyUS: 5}, &ReportRequest{ModID: 1, Retcode: 2}, "\x80\x01\x05"},
 		{&GetRouteResponse{Hosts: hosts, HasPolicy: true}, &GetRouteResponse{Hosts: hosts}, "\x8a\x01\x00"},
 		{
