@@ -29,6 +29,11 @@ type Report struct {
 	// original's agents' rows is theirs. The zero time: as At.
 	Sent    time.Time
 	Results []Result
+
+	// Sharing counts Mark.Boot, for SharingKeep from At on, among the agents that
+	// tell what they suspect of the module's hosts. Of a report that is not marked
+	// it counts for nothing, nor does Result.Suspect.
+	Sharing bool
 }
 
 // Result is about one host.
@@ -43,6 +48,7 @@ type Result struct {
 	AddSucc, AddErr uint32
 
 	Overload bool // the caller's agent holds the host for overloaded
+	Suspect  Word // what it says for other agents
 }
 
 // Saved is the outcome of SaveReports.

@@ -21,6 +21,7 @@ type Store interface {
 	RouteReader
 	RouteEditor
 	ReportWriter
+	HintReader
 	StatReader
 	Names
 
@@ -73,6 +74,14 @@ type ReportWriter interface {
 	// [SaveRowsMax] results. On an error, the first Saved.Reports of them are
 	// stored; the others are not, or (ErrUnavailable only) perhaps the next few.
 	SaveReports(ctx context.Context, reports []Report) (Saved, error)
+}
+
+// HintReader tells dns what agents suspect.
+type HintReader interface {
+	// Suspicions returns the hosts that agents suspect at a time, in order, at most
+	// SuspicionsMax. What was reported at a time that is far ahead of now says
+	// nothing: the clock of who took the report is wrong, or the reader's.
+	Suspicions(ctx context.Context, now time.Time) ([]Suspicion, error)
 }
 
 // StatReader reads call statistics.
@@ -149,9 +158,12 @@ type TrimLimits struct {
 	// after its mark is gone counts again, so keep marks for longer than an
 	// agent goes on repeating a report.
 	Marks time.Time
+
+	// Hints: suspicions, and agents that tell them, which were over before.
+	Hints time.Time
 }
 
 // Trimmed counts the rows that Trim deleted.
 type Trimmed struct {
-	Changes, Minutes, Marks int
+	Changes, Minutes, Marks, Hints int
 }

@@ -56,6 +56,8 @@ type data struct {
 	names   [2]map[int32]string  // by kind
 	// policies of which something is said; their hosts are never changed in place
 	policies map[store.Module]store.Policy
+	suspects map[suspectKey]int64 // until when, Unix seconds
+	sharing  map[sharingKey]int64 // likewise
 }
 
 // entry of the change log.
@@ -72,6 +74,7 @@ func New(c Config) *Database {
 	return &Database{now: c.Now, data: data{
 		latest: map[statKey]store.CallStat{}, minutes: map[minuteKey]store.MinuteStat{}, marks: map[store.Mark]int64{},
 		names: [2]map[int32]string{{}, {}}, policies: map[store.Module]store.Policy{},
+		suspects: map[suspectKey]int64{}, sharing: map[sharingKey]int64{},
 	}}
 }
 
@@ -106,6 +109,7 @@ func (d *data) clone() data {
 	c.modules, c.log = slices.Clone(d.modules), slices.Clone(d.log) // hosts are never changed in place
 	c.latest, c.minutes, c.marks = maps.Clone(d.latest), maps.Clone(d.minutes), maps.Clone(d.marks)
 	c.policies = maps.Clone(d.policies)
+	c.suspects, c.sharing = maps.Clone(d.suspects), maps.Clone(d.sharing)
 	for i := range c.names {
 		c.names[i] = maps.Clone(d.names[i])
 	}

@@ -63,6 +63,9 @@ func (s *Store) Trim(ctx context.Context, limits store.TrimLimits) (trimmed stor
 			maps.DeleteFunc(d.marks, func(_ store.Mark, at int64) bool { return at < limits.Marks.Unix() })
 			trimmed.Marks = before - len(d.marks)
 		}
+		if !limits.Hints.IsZero() {
+			trimmed.Hints = d.trimHints(limits.Hints.Unix())
+		}
 		return nil
 	})
 	return trimmed, err

@@ -58,6 +58,7 @@ func (d *data) save(r *store.Report, now int64, saved *store.Saved) {
 		saved.Skipped++
 		return
 	}
+	d.saveHints(r, at)
 	sent := r.Sent
 	if sent.IsZero() {
 		sent = r.At

@@ -156,7 +156,7 @@ func tables(t *testing.T, db *sql.DB) map[string]string {
 	all := map[string]string{}
 	for _, table := range []string{
 		"RouteData", "RouteVersion", "RouteChange", "ServerCallStatus", "ModIDConfig", "CmdIDConfig",
-		"CallStat1m", "ReportSeen", "ModulePolicy", "HostPolicy", "SchemaMigration",
+		"CallStat1m", "ReportSeen", "ModulePolicy", "HostPolicy", "HostSuspect", "SharingAgent", "SchemaMigration",
 	} {
 		var name, text string
 		if err := db.QueryRow("SHOW CREATE TABLE "+table).Scan(&name, &text); err != nil {

@@ -127,6 +127,7 @@ type broken struct {
 	minutes func([]store.MinuteStat) []store.MinuteStat
 	names   func(map[int32]string) map[int32]string
 	policy  func([]store.Policy) []store.Policy
+	suspect func([]store.Suspicion) []store.Suspicion
 	log     func([]store.Change) []store.Change
 	limits  func(store.TrimLimits) store.TrimLimits
 	err     func(error) error
@@ -183,6 +184,14 @@ func (b *broken) Policies(ctx context.Context, modules ...store.Module) ([]store
 	found, err := b.Store.Policies(ctx, modules...)
 	if b.policy != nil {
 		found = b.policy(found)
+	}
+	return found, b.fail(err)
+}
+
+func (b *broken) Suspicions(ctx context.Context, now time.Time) ([]store.Suspicion, error) {
+	found, err := b.Store.Suspicions(ctx, now)
+	if b.suspect != nil {
+		found = b.suspect(found)
 	}
 	return found, b.fail(err)
 }
@@ -301,6 +310,9 @@ func breakages() []breakage {
 		})},
 		{"the first policy is lost", "SettingsAreVersioned HostsAreTuned HostsComeTuned PoliciesFollowTheirHosts PoliciesByHand", with(func(b *broken) {
 			b.policy = func(found []store.Policy) []store.Policy { return found[min(1, len(found)):] }
+		})},
+		{"the first suspicion is lost", "SuspicionsAreCounted SuspicionsEnd SuspicionsOfNobody SuspicionsByHand", with(func(b *broken) {
+			b.suspect = func(found []store.Suspicion) []store.Suspicion { return found[min(1, len(found)):] }
 		})},
 		{"marks are ignored", "LargeSave MarkedReportsCountOnce SameMarkAtOnceCountsOnce TrimOfNothing TrimStatistics", with(func(b *broken) {
 			b.save = func(reports []store.Report) []store.Report {

@@ -118,7 +118,7 @@ func operation(r *rand.Rand) (name string, do func(context.Context, side) string
 			return result(nil, s.SetName(ctx, kind, id, word))
 		}
 	case 8:
-		limits := store.TrimLimits{Changes: randomTime(r), Minutes: randomTime(r), Marks: randomTime(r)}
+		limits := store.TrimLimits{Changes: randomTime(r), Minutes: randomTime(r), Marks: randomTime(r), Hints: randomTime(r)}
 		return fmt.Sprintf("trim %+v", limits), func(ctx context.Context, s side) string { return result(s.Trim(ctx, limits)) }
 	}
 	return foreign(r)
@@ -193,6 +193,7 @@ func randomReports(r *rand.Rand) []store.Report {
 		report := store.Report{
 			Mark:   store.Mark{Boot: r.Uint64N(3), Number: r.Uint64N(20)},
 			Module: randomModule(r), Caller: r.Uint32(), At: randomTime(r),
+			Sharing: r.IntN(2) == 0,
 		}
 		if r.IntN(2) == 0 {
 			report.Sent = time.Unix(int64(r.Uint32()), 0)
@@ -200,6 +201,7 @@ func randomReports(r *rand.Rand) []store.Report {
 		for range r.IntN(5) {
 			report.Results = append(report.Results, store.Result{
 				Host: randomHost(r), Succ: r.Uint32(), Err: r.Uint32(), AddSucc: r.Uint32N(9), AddErr: r.Uint32N(9), Overload: r.IntN(2) == 0,
+				Suspect: store.Word(r.IntN(3)),
 			})
 		}
 		reports = append(reports, report)
@@ -234,6 +236,9 @@ func dump(t *testing.T, st store.Store) map[string]string {
 			all["hosts of "+m.String()] = result(st.Hosts(ctx, m))
 			all["minutes of "+m.String()] = result(st.Minutes(ctx, store.MinuteQuery{Module: m}))
 		}
+	}
+	for at := int64(0); at < 600; at += 50 {
+		all[fmt.Sprint("suspicions at ", at)] = result(st.Suspicions(ctx, time.Unix(1_700_000_000+at, 0)))
 	}
 	all["policies"] = result(st.Policies(ctx))
 	all["mod names"] = result(st.Names(ctx, store.ModNames))

@@ -197,6 +197,7 @@ func CallAll(t T, st store.Store) map[string]error {
 	_, errs["Edit"] = st.Edit(t.Context(), one(store.OpEnsure, module(1, 1), hosts(1)...))
 	_, errs["ChangeLog"] = st.ChangeLog(t.Context(), store.ChangeQuery{})
 	_, errs["SaveReports"] = st.SaveReports(t.Context(), []store.Report{report(store.Mark{}, 1, 1)})
+	_, errs["Suspicions"] = st.Suspicions(t.Context(), epoch)
 	_, errs["Latest"] = st.Latest(t.Context(), store.LatestQuery{})
 	_, errs["Minutes"] = st.Minutes(t.Context(), store.MinuteQuery{Module: module(1, 1)})
 	_, errs["Names"] = st.Names(t.Context(), store.ModNames)

@@ -57,7 +57,7 @@ type Case struct {
 // Cases returns the whole suite.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]Case{routeCases(), editCases(), policyCases(), foreignCases(), concurrencyCases(), reportCases(), otherCases()} {
+	for _, group := range [][]Case{routeCases(), editCases(), policyCases(), foreignCases(), concurrencyCases(), reportCases(), hintCases(), otherCases()} {
 		all = append(all, group...)
 	}
 	return all

@@ -11,7 +11,7 @@ import (
 	"lars/system/store"
 )
 
-// The two tables that a result is written to, and the one that remembers marks.
+// The two tables that every result is written to, and the one that remembers marks.
 var (
 	latestUpsert = upsert{
 		table: "ServerCallStatus",
@@ -168,6 +168,8 @@ type batch struct {
 	latest  []latestRow
 	minutes []minuteRow
 	skipped int
+
+	suspects, sharing []hintRow // in the order of the reports
 }
 
 // collect takes the reports apart, leaving out those whose mark is not fresh, and
@@ -196,6 +198,7 @@ func (b *batch) add(r *store.Report) {
 		b.skipped++
 		return
 	}
+	b.addHints(r, at)
 	ts := at
 	if !r.Sent.IsZero() {
 		ts = r.Sent.Unix()
@@ -269,7 +272,10 @@ func (b *batch) write(ctx context.Context, t *tx, d *Dialect) error {
 		args = append(args, r.route.ModID, r.route.CmdID, r.route.IP, r.route.Port, r.minute,
 			r.succ, r.err, r.overload)
 	}
-	return t.upsert(ctx, d, minuteUpsert, args)
+	if err := t.upsert(ctx, d, minuteUpsert, args); err != nil {
+		return err
+	}
+	return b.writeHints(ctx, t, d)
 }
 
 // upsert writes rows of u.width() values each.

@@ -20,15 +20,21 @@ func (db *DB) Trim(ctx context.Context, limits store.TrimLimits) (store.Trimmed,
 			return trimmed, err
 		}
 	}
-	if !limits.Minutes.IsZero() {
-		err := db.trimOld(ctx, "CallStat1m", minuteUpsert.keys, "minute", limits.Minutes.Unix(), &trimmed.Minutes)
-		if err != nil {
-			return trimmed, err
+	for _, old := range []struct {
+		table   upsert
+		column  string
+		limit   time.Time
+		deleted *int
+	}{
+		{minuteUpsert, "minute", limits.Minutes, &trimmed.Minutes},
+		{seenUpsert, "at_s", limits.Marks, &trimmed.Marks},
+		{suspectUpsert, "until_s", limits.Hints, &trimmed.Hints},
+		{sharingUpsert, "until_s", limits.Hints, &trimmed.Hints},
+	} {
+		if old.limit.IsZero() {
+			continue
 		}
-	}
-	if !limits.Marks.IsZero() {
-		err := db.trimOld(ctx, "ReportSeen", seenUpsert.keys, "at_s", limits.Marks.Unix(), &trimmed.Marks)
-		if err != nil {
+		if err := db.trimOld(ctx, old.table, old.column, old.limit.Unix(), old.deleted); err != nil {
 			return trimmed, err
 		}
 	}
@@ -79,7 +85,8 @@ func trimSomeChanges(ctx context.Context, t *tx, before time.Time) (int64, error
 }
 
 // trimOld deletes the rows of which column is below limit.
-func (db *DB) trimOld(ctx context.Context, table string, keys []string, column string, limit int64, deleted *int) error {
+func (db *DB) trimOld(ctx context.Context, of upsert, column string, limit int64, deleted *int) error {
+	table, keys := of.table, of.keys
 	for {
 		n := 0
 		err := db.write(ctx, "trim "+table, true, func(ctx context.Context, t *tx) error {
