@@ -35,6 +35,12 @@
 // tried again counts once too; what a killed reporter had not yet stored of them
 // is lost. Marks are forgotten Config.MarksKeep after their writing.
 //
+// # What agents suspect
+//
+// Agents of ours say in their reports which hosts they begin, or cease, to
+// suspect. That goes with the report into the store, for dns to tell the others:
+// a row when it changes and when it is told again, none in good times.
+//
 // # Bad input
 //
 // A body that is no ReportStatusRequest is dropped, as is a report with a

@@ -11,8 +11,8 @@ import (
 // FuzzReport: whatever comes, what is queued makes sense.
 func FuzzReport(f *testing.F) {
 	good := wire.ReportStatusRequest{
-		ModID: 1, CmdID: 2, Caller: -1, Boot: 3, Number: 4,
-		Results: []wire.HostCallResult{{IP: -1, Port: 80, Succ: 1, Err: 2, SuccAdd: 3, ErrAdd: 4, Overload: true}, {}, {IP: 1, Port: -5}},
+		ModID: 1, CmdID: 2, Caller: -1, Boot: 3, Number: 4, Sharing: true,
+		Results: []wire.HostCallResult{{IP: -1, Port: 80, Succ: 1, Err: 2, SuccAdd: 3, ErrAdd: 4, Overload: true, Suspect: 1}, {}, {IP: 1, Port: -5}},
 	}
 	f.Add(good.AppendTo(nil))
 	f.Add([]byte{})

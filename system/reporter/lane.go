@@ -188,6 +188,7 @@ func (l *lane) convert(batch []*tally.Report) {
 		to := store.Report{Module: r.Module, Caller: r.Caller, At: time.Unix(r.At, 0)}
 		if r.Boot != 0 {
 			to.Mark, to.Results = store.Mark{Boot: r.Boot, Number: r.Number}, results(r.Results)
+			to.Sharing = r.Sharing
 			l.reports = append(l.reports, to)
 			continue
 		}
@@ -205,7 +206,7 @@ func results(from []tally.Result) []store.Result {
 	for i, r := range from {
 		to[i] = store.Result{
 			Host: r.Host, Succ: r.Succ, Err: r.Err,
-			AddSucc: r.SuccAdd, AddErr: r.ErrAdd, Overload: r.Overload,
+			AddSucc: r.SuccAdd, AddErr: r.ErrAdd, Overload: r.Overload, Suspect: store.Word(r.Suspect),
 		}
 	}
 	return to

@@ -132,9 +132,10 @@ func (s *Service) endLanes(ctx context.Context) error {
 
 // decoder turns bodies into reports. Only on its loop.
 type decoder struct {
-	msg    wire.ReportStatusRequest
-	out    tally.Report
-	counts decodeCounters
+	msg      wire.ReportStatusRequest
+	out      tally.Report
+	suspects int // of out
+	counts   decodeCounters
 }
 
 // resultsKept bounds the scratch lists that are kept for reuse.
@@ -155,8 +156,9 @@ func (d *decoder) report(now time.Time, body []byte, put func(*tally.Report)) {
 	}
 	d.out = tally.Report{
 		Module: m, Caller: uint32(d.msg.Caller), TS: d.msg.TS, At: now.Unix(), Boot: d.msg.Boot, Number: d.msg.Number,
-		Results: d.out.Results[:0],
+		Sharing: d.msg.Sharing && d.msg.Boot != 0, Results: d.out.Results[:0],
 	}
+	d.suspects = 0
 	for i := range d.msg.Results {
 		d.result(&d.msg.Results[i])
 	}
@@ -177,5 +179,23 @@ func (d *decoder) result(r *wire.HostCallResult) {
 	}
 	d.out.Results = append(d.out.Results, tally.Result{
 		Host: h, Succ: r.Succ, Err: r.Err, SuccAdd: r.SuccAdd, ErrAdd: r.ErrAdd, Overload: r.Overload,
+		Suspect: d.word(r.Suspect),
 	})
+}
+
+// suspectsMax bounds the hosts of one report that its agent may suspect, or
+// clear: twice what agents of ours suspect of a module.
+const suspectsMax = 128
+
+// word is what an agent says of a host, if that means something.
+func (d *decoder) word(said uint32) tally.Word {
+	switch {
+	case said == 0:
+		return tally.Nothing
+	case !d.out.Sharing || said > wire.Cleared || d.suspects == suspectsMax:
+		d.counts.badSuspect.Add(1)
+		return tally.Nothing
+	}
+	d.suspects++
+	return tally.Word(said)
 }

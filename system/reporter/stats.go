@@ -7,7 +7,7 @@ import (
 
 // decodeCounters are written on a loop and read from anywhere.
 type decodeCounters struct {
-	reports, results, malformed, badModule, badHost atomic.Uint64
+	reports, results, malformed, badModule, badHost, badSuspect atomic.Uint64
 }
 
 // Stats of a Service since it started. Counters that a healthy system leaves at
@@ -22,6 +22,7 @@ type Stats struct {
 
 	TrimmedMinutes uint64 `json:"trimmed_minutes"` // rows
 	TrimmedMarks   uint64 `json:"trimmed_marks"`   // rows
+	TrimmedHints   uint64 `json:"trimmed_hints"`   // rows of what agents suspected
 
 	Repeated     uint64        `json:"repeated"`      // reports that had come before
 	Merged       uint64        `json:"merged"`        // results that went into a waiting one
@@ -30,6 +31,7 @@ type Stats struct {
 	Malformed    uint64        `json:"malformed"`     // reports dropped: no ReportStatusRequest
 	BadModule    uint64        `json:"bad_module"`    // reports dropped: negative id
 	BadHost      uint64        `json:"bad_host"`      // results dropped: address or port that is none
+	BadSuspect   uint64        `json:"bad_suspect"`   // words on hosts ignored: unknown, of no agent that shares its suspicions, or too many
 	Refused      uint64        `json:"refused"`       // results that the store would not take
 	Skipped      uint64        `json:"skipped"`       // results that the store passed over
 	Failures     uint64        `json:"failures"`      // attempts of a writer that failed
@@ -41,7 +43,7 @@ type Stats struct {
 func (s *Service) Stats() Stats {
 	t := Stats{
 		Conns: s.conns.Len(), Away: s.outage.lasts(s.cfg.Wall()),
-		TrimmedMinutes: s.trims.minutes.Load(), TrimmedMarks: s.trims.marks.Load(), TrimFailures: s.trims.failures.Load(),
+		TrimmedMinutes: s.trims.minutes.Load(), TrimmedMarks: s.trims.marks.Load(), TrimmedHints: s.trims.hints.Load(), TrimFailures: s.trims.failures.Load(),
 	}
 	for _, d := range s.decode {
 		t.Reports += d.counts.reports.Load()
@@ -49,6 +51,7 @@ func (s *Service) Stats() Stats {
 		t.Malformed += d.counts.malformed.Load()
 		t.BadModule += d.counts.badModule.Load()
 		t.BadHost += d.counts.badHost.Load()
+		t.BadSuspect += d.counts.badSuspect.Load()
 	}
 	for _, l := range s.lanes {
 		l.addTo(&t)

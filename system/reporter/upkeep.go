@@ -56,6 +56,10 @@ func (u *upkeep) prepare() {
 	})
 }
 
+// hintsKeep is how long suspicions stay that are over: nobody reads them, but
+// for a dns whose clock is behind.
+const hintsKeep = time.Minute
+
 // trim deletes what is too old, now and then; nothing by a clock that has
 // stepped a while ago. Several reporters may do it at the same time.
 func (u *upkeep) trim() {
@@ -68,9 +72,12 @@ func (u *upkeep) trim() {
 			return
 		}
 		s.jobs.Run(loop, func(ctx context.Context) {
-			done, err := s.st.Trim(ctx, store.TrimLimits{Minutes: now.Add(-s.cfg.MinutesKeep), Marks: now.Add(-s.cfg.MarksKeep)})
+			done, err := s.st.Trim(ctx, store.TrimLimits{
+				Minutes: now.Add(-s.cfg.MinutesKeep), Marks: now.Add(-s.cfg.MarksKeep), Hints: now.Add(-hintsKeep),
+			})
 			s.trims.minutes.Add(uint64(done.Minutes))
 			s.trims.marks.Add(uint64(done.Marks))
+			s.trims.hints.Add(uint64(done.Hints))
 			if err != nil && ctx.Err() == nil {
 				s.trims.failures.Add(1)
 				if u.trims.Ok(now) {
@@ -123,4 +130,4 @@ func (o *outage) lasts(now time.Time) time.Duration {
 }
 
 // trimCounters are rows that were deleted for their age.
-type trimCounters struct{ minutes, marks, failures atomic.Uint64 }
+type trimCounters struct{ minutes, marks, hints, failures atomic.Uint64 }

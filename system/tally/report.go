@@ -17,7 +17,10 @@ type Report struct {
 	// Boot names the run of the agent; 0: an original agent.
 	Boot uint64
 	// Number counts the reports of one Boot from 1; 0 when Boot is.
-	Number  uint64
+	Number uint64
+	// Sharing counts the agent among those that tell what they suspect of the
+	// module's hosts; a Tally leaves it false.
+	Sharing bool
 	Results []Result
 }
 
@@ -30,12 +33,27 @@ type Result struct {
 	// SuccAdd and ErrAdd are the calls since the host's last report.
 	SuccAdd, ErrAdd uint32
 	Overload        bool // the agent's balancer holds the host for overloaded
+	Suspect         Word // what the agent says of the host to other agents
 }
+
+// Word is what an agent says of a host to others. The numbers are those of the
+// wire.
+type Word uint8
+
+// The words.
+const (
+	Nothing   Word = iota
+	Suspected      // the agent suspects it, or does so still
+	Cleared        // it does so no longer
+)
 
 // absorb makes r what it is after newer has been reported as well.
 func (r *Result) absorb(newer Result) {
 	newer.SuccAdd = add(r.SuccAdd, newer.SuccAdd)
 	newer.ErrAdd = add(r.ErrAdd, newer.ErrAdd)
+	if newer.Suspect == Nothing {
+		newer.Suspect = r.Suspect
+	}
 	*r = newer
 }
 

@@ -135,6 +135,17 @@ func (t *Tally) SetOverload(m route.Module, h route.Host, overload bool) bool {
 	return true
 }
 
+// SetSuspect notes what other agents are to be told of a host, once. False when
+// there is no room for the host.
+func (t *Tally) SetSuspect(m route.Module, h route.Host, w Word) bool {
+	i, ok := t.place(m, h)
+	if ok {
+		t.hosts.get(i).figures.Suspect = w
+		t.change(i)
+	}
+	return ok
+}
+
 // Due returns whether Take has something to give.
 func (t *Tally) Due() bool { return t.due.first != 0 }
 
@@ -154,7 +165,7 @@ func (t *Tally) Take(r *Report) bool {
 		f := h.figures
 		f.Host = h.addr
 		r.Results = append(r.Results, f)
-		h.figures.SuccAdd, h.figures.ErrAdd = 0, 0
+		h.figures.SuccAdd, h.figures.ErrAdd, h.figures.Suspect = 0, 0, Nothing
 		m.changed, h.nextChanged, h.isChanged = h.nextChanged, 0, false
 	}
 	t.due.first, m.nextDue, m.isDue = m.nextDue, 0, false

@@ -63,6 +63,16 @@ func TestTakeGivesChangesOnce(t *testing.T) {
 		{Module: mod(1), Boot: 7, Number: 3, Results: []Result{{Host: addr(1), Succ: 4, Err: 1, SuccAdd: 1}}},
 		{Module: mod(2), Boot: 7, Number: 4, Results: []Result{{Host: addr(9), Err: 1, Overload: true}}},
 	})
+
+	x.SetSuspect(mod(1), addr(2), Suspected)
+	x.SetSuspect(mod(1), addr(3), Cleared) // never called, and yet
+	equalReports(t, takeAll(x), []Report{
+		{Module: mod(1), Boot: 7, Number: 5, Results: []Result{{Host: addr(3), Suspect: Cleared}, {Host: addr(2), Succ: 1, Suspect: Suspected}}},
+	})
+	x.Add(mod(1), addr(2), false)
+	equalReports(t, takeAll(x), []Report{
+		{Module: mod(1), Boot: 7, Number: 6, Results: []Result{{Host: addr(2), Succ: 2, SuccAdd: 1}}}, // told once
+	})
 }
 
 func equalReports(t *testing.T, got, want []Report) {
