@@ -27,6 +27,9 @@ type Config struct {
 	Poll time.Duration
 	// Reload is how often everything is read, changed or not; 0 means 10 s.
 	Reload time.Duration
+	// HintPoll is how often what agents suspect is read; 0 means 1 s. What has not
+	// changed is told again at every fifth look.
+	HintPoll time.Duration
 	// Confirm is the time between a doubtful read and the second one; 0 means 1 s.
 	Confirm time.Duration
 	// SlowTimeout closes a subscriber that has taken nothing of what waits for
@@ -60,6 +63,7 @@ func (c Config) withDefaults() Config {
 	c.Threads = cmp.Or(c.Threads, 5)
 	c.Poll = cmp.Or(c.Poll, 250*time.Millisecond)
 	c.Reload = cmp.Or(c.Reload, 10*time.Second)
+	c.HintPoll = cmp.Or(c.HintPoll, time.Second)
 	c.Confirm = cmp.Or(c.Confirm, time.Second)
 	c.SlowTimeout = cmp.Or(c.SlowTimeout, time.Minute)
 	c.ChangesKeep = cmp.Or(c.ChangesKeep, 30*24*time.Hour)
@@ -99,6 +103,7 @@ func (c *Config) Keys() *conf.Set {
 	key = func(name, flag string) conf.Name { return conf.Name{Section: "dns", Key: name, Flag: flag} }
 	s.Seconds(&c.Poll, key("poll", "poll"), 10*time.Millisecond, time.Minute, "`time` between two looks at the version")
 	s.Seconds(&c.Reload, key("reload", "reload"), 100*time.Millisecond, time.Hour, "`time` between two loads of everything")
+	s.Seconds(&c.HintPoll, key("hint_poll", "hint-poll"), 10*time.Millisecond, 2*time.Second, "`time` between two looks at what agents suspect")
 	s.Seconds(&c.Confirm, key("confirm", "confirm"), 10*time.Millisecond, time.Hour, "`time` before a doubtful read is repeated")
 	s.Seconds(&c.SlowTimeout, key("slow_timeout", "slow-timeout"), 100*time.Millisecond, time.Hour, "`time` after which a subscriber that takes nothing is closed")
 	s.Seconds(&c.ChangesKeep, key("changes_keep", "changes-keep"), time.Minute, 10*365*24*time.Hour, "`time` for which the change log is kept")

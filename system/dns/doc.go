@@ -18,6 +18,14 @@
 // route, several changes merge, and one that does not read waits alone. It is
 // closed when it has taken nothing for Config.SlowTimeout.
 //
+// # Hints
+//
+// Agents that ask for it are told which hosts other agents suspect, and how many
+// of how many: the whole state of a module, once a second when it changes, and
+// every five seconds while there is any. That is read from the store, where
+// reporters put it, and pushed as routes are, in messages that the original's
+// agents do not get. dns does not judge it: a hint is no order.
+//
 // # The store
 //
 // One watcher reads it, on a worker; no loop ever waits for it. It looks at the version

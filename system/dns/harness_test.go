@@ -113,7 +113,7 @@ func many(m store.Module, first uint32, n int) store.ModuleEdit {
 func quick() dns.Config {
 	return dns.Config{
 		Port: 0, MaxConn: 20_000,
-		Poll: 10 * time.Millisecond, Reload: 100 * time.Millisecond, Confirm: 50 * time.Millisecond,
+		Poll: 10 * time.Millisecond, HintPoll: 10 * time.Millisecond, Reload: 100 * time.Millisecond, Confirm: 50 * time.Millisecond,
 	}
 }
 
@@ -213,22 +213,28 @@ func (p *peer) read() string {
 	return text
 }
 
-func (p *peer) message() (wire.GetRouteResponse, error) {
-	var msg wire.GetRouteResponse
-	_ = p.SetReadDeadline(time.Now().Add(patience))
-	head := make([]byte, frame.HeadBytes)
-	if _, err := io.ReadFull(p.in, head); err != nil {
-		return msg, err
-	}
-	id, n := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])
-	if id != uint32(wire.IDGetRouteResponse) || n > wire.RouteBodyBytesMax {
-		return msg, fmt.Errorf("message %d of %d bytes", id, n)
-	}
-	body := make([]byte, n)
-	if _, err := io.ReadFull(p.in, body); err != nil {
+func (p *peer) message() (msg wire.GetRouteResponse, err error) {
+	body, err := p.body(wire.IDGetRouteResponse)
+	if err != nil {
 		return msg, err
 	}
 	return msg, msg.Decode(body)
+}
+
+// body is that of the next message, which must have this id.
+func (p *peer) body(want int32) ([]byte, error) {
+	_ = p.SetReadDeadline(time.Now().Add(patience))
+	head := make([]byte, frame.HeadBytes)
+	if _, err := io.ReadFull(p.in, head); err != nil {
+		return nil, err
+	}
+	id, n := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])
+	if id != uint32(want) || n > wire.RouteBodyBytesMax {
+		return nil, fmt.Errorf("message %d of %d bytes", id, n)
+	}
+	body := make([]byte, n)
+	_, err := io.ReadFull(p.in, body)
+	return body, err
 }
 
 func (p *peer) tryRead() (string, error) {

@@ -19,19 +19,21 @@ var (
 type loop struct {
 	s        *Service
 	loop     *reactor.Loop
-	subs     *route.Subscriptions[*reactor.Conn]
 	snap     *route.Snapshot
 	loaded   bool // snap is of the store
 	request  wire.GetRouteRequest
 	answers  answers
 	asked    [1]route.Module // scratch
-	pusher   pusher
+	routes   pusher
+	hints    pusher // to those that asked for them
+	hinted   map[route.Module]*hints
 	counters loopCounters
 }
 
 func newLoop(s *Service, rl *reactor.Loop) *loop {
-	l := &loop{s: s, loop: rl, subs: route.NewSubscriptions[*reactor.Conn](s.cfg.limits())}
-	l.pusher.init(l)
+	l := &loop{s: s, loop: rl}
+	l.routes.init(l, l.sendRoute, &l.counters.pushes)
+	l.hints.init(l, l.sendHints, &l.counters.hintPushes)
 	return l
 }
 
@@ -45,25 +47,39 @@ func (l *loop) getRoute(q *reactor.Request) {
 	m := route.Module{ModID: l.request.ModID, CmdID: l.request.CmdID}
 	if !m.Valid() {
 		l.counters.badModule.Add(1)
-		l.send(q.Conn, m)
+		l.sendRoute(q.Conn, m)
 		return
 	}
-	if err := l.subs.Subscribe(q.Conn, m); err != nil {
-		l.counters.refused.Add(1)
+	l.subscribe(&l.routes, q.Conn, m)
+	if l.request.Hints {
+		l.subscribe(&l.hints, q.Conn, m)
+	} else {
+		l.hints.subs.Unsubscribe(q.Conn, m)
 	}
-	l.counters.subscriptions.Store(int64(l.subs.Len()))
+	l.countSubscriptions()
 	if l.loaded {
-		l.send(q.Conn, m)
+		l.sendRoute(q.Conn, m)
 		return
 	}
 	l.counters.held.Add(1)
 	l.asked[0] = m
-	l.subs.Mark(l.asked[:]) // the first load answers
+	l.routes.subs.Mark(l.asked[:]) // the first load answers
 }
 
-// send encodes the route in force into the connection's output. False: the
+func (l *loop) subscribe(p *pusher, c *reactor.Conn, m route.Module) {
+	if err := p.subs.Subscribe(c, m); err != nil {
+		l.counters.refused.Add(1)
+	}
+}
+
+func (l *loop) countSubscriptions() {
+	l.counters.subscriptions.Store(int64(l.routes.subs.Len()))
+	l.counters.hintSubscriptions.Store(int64(l.hints.subs.Len()))
+}
+
+// sendRoute encodes the route in force into the connection's output. False: the
 // connection is closed, since a lost answer would never be noticed.
-func (l *loop) send(c *reactor.Conn, m route.Module) bool {
+func (l *loop) sendRoute(c *reactor.Conn, m route.Module) bool {
 	a := l.answers.encode(l.snap, m)
 	if a.hosts == 0 {
 		l.counters.unknown.Add(1)
@@ -71,7 +87,11 @@ func (l *loop) send(c *reactor.Conn, m route.Module) bool {
 	if a.cut {
 		l.counters.cut.Add(1)
 	}
-	err := c.Write(wire.IDGetRouteResponse, a.body)
+	return l.send(c, wire.IDGetRouteResponse, a.body)
+}
+
+func (l *loop) send(c *reactor.Conn, id int32, body []byte) bool {
+	err := c.Write(id, body)
 	if err == nil {
 		return true
 	}
@@ -88,14 +108,13 @@ func (l *loop) publish(next *route.Snapshot, changed []route.Module) {
 	l.snap, l.loaded = next, true
 	l.answers.forget()
 	if first {
-		l.pusher.add(l.s.conns.Of(l.loop)...)
-	} else {
-		l.pusher.add(l.subs.Mark(changed)...)
+		l.routes.add(l.s.conns.Of(l.loop)...)
 	}
-	l.pusher.run()
+	l.routes.mark(changed)
 }
 
 func (l *loop) closed(c *reactor.Conn) {
-	l.subs.Close(c)
-	l.counters.subscriptions.Store(int64(l.subs.Len()))
+	l.routes.subs.Close(c)
+	l.hints.subs.Close(c)
+	l.countSubscriptions()
 }

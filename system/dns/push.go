@@ -1,9 +1,11 @@
 package dns
 
 import (
+	"sync/atomic"
 	"time"
 
 	"lars/reactor"
+	"lars/system/route"
 )
 
 const (
@@ -19,6 +21,9 @@ const (
 // in ready or in waiting, once.
 type pusher struct {
 	l       *loop
+	subs    *route.Subscriptions[*reactor.Conn]
+	send    func(c *reactor.Conn, m route.Module) bool // what is in force; false: c is closed
+	pushes  *atomic.Uint64
 	ready   []*reactor.Conn // ready[first:]
 	first   int
 	waiting []waiter
@@ -35,8 +40,9 @@ type waiter struct {
 	since time.Duration // when that was
 }
 
-func (p *pusher) init(l *loop) {
-	p.l = l
+func (p *pusher) init(l *loop, send func(*reactor.Conn, route.Module) bool, pushes *atomic.Uint64) {
+	p.l, p.send, p.pushes = l, send, pushes
+	p.subs = route.NewSubscriptions[*reactor.Conn](l.s.cfg.limits())
 	p.again = func() {
 		p.posted = false
 		p.run()
@@ -45,6 +51,12 @@ func (p *pusher) init(l *loop) {
 		p.timed = false
 		p.retry()
 	}
+}
+
+// mark has the modules told to their subscribers.
+func (p *pusher) mark(modules []route.Module) {
+	p.add(p.subs.Mark(modules)...)
+	p.run()
 }
 
 func (p *pusher) add(conns ...*reactor.Conn) { p.ready = append(p.ready, conns...) }
@@ -68,17 +80,16 @@ func (p *pusher) run() {
 // budget messages, and returns how many it spent, at least one. The connection
 // stays first when more is left.
 func (p *pusher) push(c *reactor.Conn, budget int) (spent int) {
-	l := p.l
 	for spent < budget {
 		if full(c) {
 			p.wait(c)
 			break
 		}
-		m, ok := l.subs.Next(c)
-		if !ok || !l.send(c, m) {
+		m, ok := p.subs.Next(c)
+		if !ok || !p.send(c, m) {
 			break
 		}
-		l.counters.pushes.Add(1)
+		p.pushes.Add(1)
 		spent++
 	}
 	c.Flush()

@@ -222,6 +222,10 @@ func (s synthetic) Policies(context.Context, ...store.Module) ([]store.Policy, e
 	return nil, nil
 }
 
+func (s synthetic) Suspicions(context.Context, time.Time) ([]store.Suspicion, error) {
+	return nil, nil
+}
+
 func (s synthetic) Trim(context.Context, store.TrimLimits) (store.Trimmed, error) {
 	return store.Trimmed{}, nil
 }

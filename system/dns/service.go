@@ -18,6 +18,7 @@ import (
 type Store interface {
 	Migrate(ctx context.Context) error
 	store.RouteReader
+	store.HintReader
 	Trim(ctx context.Context, limits store.TrimLimits) (store.Trimmed, error)
 }
 
@@ -59,6 +60,8 @@ func Start(r *reactor.Reactor, cfg Config, st Store) (*Service, error) {
 		return nil, fmt.Errorf("dns: %w", err)
 	}
 	newWatcher(s, st).start()
+	h := newHinter(s, st)
+	h.loop.Post(h.look)
 	return s, nil
 }
 

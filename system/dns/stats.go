@@ -9,14 +9,16 @@ import (
 type loopCounters struct {
 	requests, unknown, malformed, badModule, held atomic.Uint64
 	refused, unsent, pushes, deferred, slow, cut  atomic.Uint64
-	subscriptions                                 atomic.Int64
+	hintPushes                                    atomic.Uint64
+	subscriptions, hintSubscriptions              atomic.Int64
 }
 
 // storeCounters are those of the watcher.
 type storeCounters struct {
 	polls, errors, loads, increments, changed, byHand atomic.Uint64
 	alarms, confirmed, trimmed, badSettings           atomic.Uint64
-	duplicates, garbage                               atomic.Int64
+	hintErrors                                        atomic.Uint64
+	duplicates, garbage, hinted                       atomic.Int64
 	readAt                                            atomic.Int64 // monotonic, since the service started
 	away                                              atomic.Bool
 }
@@ -28,6 +30,10 @@ type Stats struct {
 	Requests      uint64 `json:"requests"`
 	Subscriptions int64  `json:"subscriptions"` // now
 	Pushes        uint64 `json:"pushes"`
+
+	Hinted            int64  `json:"hinted"`             // modules now with a host that agents suspect
+	HintSubscriptions int64  `json:"hint_subscriptions"` // now, of agents that want to hear of it
+	HintPushes        uint64 `json:"hint_pushes"`
 
 	Loaded  bool          `json:"loaded"` // the routes have been read once
 	Version int64         `json:"version"`
@@ -55,6 +61,7 @@ type Stats struct {
 	Alarms      uint64 `json:"alarms"`       // reads that were doubtful
 	Confirmed   uint64 `json:"confirmed"`    // alarms that a second read confirmed
 	StoreErrors uint64 `json:"store_errors"` // calls of the store that failed
+	HintErrors  uint64 `json:"hint_errors"`  // likewise, of those for what agents suspect
 	Duplicates  int64  `json:"duplicates"`   // rows of the last full load that came twice
 	BadSettings uint64 `json:"bad_settings"` // settings in the store that have no meaning, each counted once
 	Garbage     int64  `json:"garbage"`      // rows of the last full load that make no sense
@@ -70,6 +77,7 @@ func (s *Service) Stats() Stats {
 		Polls: c.polls.Load(), Loads: c.loads.Load(), Increments: c.increments.Load(),
 		Changed: c.changed.Load(), Trimmed: c.trimmed.Load(),
 		ByHand: c.byHand.Load(), Alarms: c.alarms.Load(), Confirmed: c.confirmed.Load(), BadSettings: c.badSettings.Load(),
+		Hinted: c.hinted.Load(), HintErrors: c.hintErrors.Load(),
 		StoreErrors: c.errors.Load(), Duplicates: c.duplicates.Load(), Garbage: c.garbage.Load(),
 	}
 	if snap != nil {
@@ -85,6 +93,8 @@ func (c *loopCounters) addTo(t *Stats) {
 	t.Requests += c.requests.Load()
 	t.Subscriptions += c.subscriptions.Load()
 	t.Pushes += c.pushes.Load()
+	t.HintSubscriptions += c.hintSubscriptions.Load()
+	t.HintPushes += c.hintPushes.Load()
 	t.Unknown += c.unknown.Load()
 	t.Held += c.held.Load()
 	t.Malformed += c.malformed.Load()
