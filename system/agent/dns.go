@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type dns struct {
 	number  int  // of connections so far; on the loop
 	up      bool // on the loop
 	route   wire.GetRouteResponse
+	hints   wire.Hints
 
 	// asked is the loop's time, plus one, of the first pull since dns last
 	// spoke; 0: it owes nothing.
@@ -45,6 +47,7 @@ func (d *dns) start(s *Service, loop int) (err error) {
 	}
 	router := reactor.NewRouter()
 	router.Handle(wire.IDGetRouteResponse, d.onRoute, nil)
+	router.Handle(wire.IDHints, d.onHints, nil)
 	d.loop = s.reactor.Loops()[loop]
 	d.client, err = s.reactor.Dial(reactor.ClientConfig{
 		Endpoint:   reactor.Endpoint{Router: router, BodyBytesMax: wire.RouteBodyBytesMax},
@@ -94,13 +97,14 @@ func (d *dns) onState(s reactor.State, addr string, err error) {
 	}
 }
 
-// pull sends a pull, from any loop; now is the loop's time.
-func (d *dns) pull(now time.Duration, m route.Module) error {
+// pull sends a pull, from any loop; now is the loop's time, hints says that they
+// are wanted, too.
+func (d *dns) pull(now time.Duration, m route.Module, hints bool) error {
 	if d.client == nil {
 		return reactor.ErrNotConnected
 	}
 	var buf [32]byte
-	r := wire.GetRouteRequest{ModID: m.ModID, CmdID: m.CmdID}
+	r := wire.GetRouteRequest{ModID: m.ModID, CmdID: m.CmdID, Hints: hints}
 	err := d.client.Send(wire.IDGetRouteRequest, r.AppendTo(buf[:0]))
 	if err == nil {
 		d.asked.CompareAndSwap(0, int64(now)+1)
@@ -145,6 +149,24 @@ func (d *dns) onRoute(q *reactor.Request) {
 	name := route.Module{ModID: r.ModID, CmdID: r.CmdID}
 	sh := d.service.shards[i]
 	sh.loop.Post(func() { sh.update(name, n) })
+}
+
+// onHints passes what agents suspect to the shard of the module.
+func (d *dns) onHints(q *reactor.Request) {
+	h := &d.hints
+	if err := h.Decode(q.Body); err != nil {
+		d.count.add(Malformed)
+		return
+	}
+	d.count.add(Hints)
+	i, ok := wire.PortFor(h.ModID, h.CmdID)
+	if !ok {
+		d.count.add(NegativeID)
+		return
+	}
+	name, agents, hosts := route.Module{ModID: h.ModID, CmdID: h.CmdID}, h.Agents, slices.Clone(h.Hosts)
+	sh := d.service.shards[i]
+	sh.loop.Post(func() { sh.hear(name, agents, hosts) })
 }
 
 func (d *dns) close() {

@@ -22,7 +22,7 @@
 // pulled once; another sends statistics to the reporter. Each has a loop, and
 // they exchange messages with the shards by posting. Everything that is
 // pulled again, sent again or kept on disk is described where it is done:
-// table.go, dns.go, reporter.go, disk.go.
+// table.go, dns.go, reporter.go, hints.go, disk.go.
 //
 // # What it will not do
 //

@@ -230,11 +230,12 @@ type fakeDNS struct {
 	routes map[route.Module][]route.Host
 	policy map[route.Module]*wire.Policy // as far as something is said
 	pulled map[route.Module]int
-	mute   bool // it reads, and answers nothing
+	hints  map[route.Module]bool // they were asked for, last
+	mute   bool                  // it reads, and answers nothing
 }
 
 func newDNS(t testing.TB) *fakeDNS {
-	d := &fakeDNS{routes: map[route.Module][]route.Host{}, pulled: map[route.Module]int{}, policy: map[route.Module]*wire.Policy{}}
+	d := &fakeDNS{routes: map[route.Module][]route.Host{}, pulled: map[route.Module]int{}, hints: map[route.Module]bool{}, policy: map[route.Module]*wire.Policy{}}
 	d.peer.t, d.peer.serve = t, d.answer
 	return d
 }
@@ -256,6 +257,7 @@ func (d *fakeDNS) answer(c net.Conn) {
 		m := mod(r.ModID, r.CmdID)
 		d.mu.Lock()
 		d.pulled[m]++
+		d.hints[m] = r.Hints
 		mute, answer := d.mute, d.frame(m)
 		d.mu.Unlock()
 		if !mute {

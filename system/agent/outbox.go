@@ -73,6 +73,12 @@ func (o *outbox) overload(m route.Module, h route.Host, overloaded bool) {
 	}
 }
 
+// say notes a word on a host for other agents.
+func (o *outbox) say(m route.Module, h route.Host, w tally.Word) {
+	o.tally.SetSuspect(m, h, w)
+	o.shard.count.add(Told)
+}
+
 // connected begins with a new connection.
 func (o *outbox) connected(link int) {
 	o.link, o.again, o.againTo = link, 0, o.last
@@ -131,6 +137,7 @@ func (o *outbox) takeOne() bool {
 		return false
 	}
 	o.last = o.taken.Number
+	o.taken.Sharing = o.shard.share(&o.taken)
 	early := o.sent.Early()
 	o.sent.Add(o.shard.loop.Now(), &o.taken)
 	o.shard.count[StatusEarly].Add(o.sent.Early() - early)
@@ -143,12 +150,13 @@ func (o *outbox) encode(r *tally.Report) {
 	q := &o.request
 	*q = wire.ReportStatusRequest{
 		ModID: r.Module.ModID, CmdID: r.Module.CmdID, Caller: int32(o.shard.service.caller),
-		TS: uint32(o.shard.service.config.Wall().Unix()), Boot: r.Boot, Number: r.Number, Results: q.Results[:0],
+		TS: uint32(o.shard.service.config.Wall().Unix()), Boot: r.Boot, Number: r.Number,
+		Sharing: r.Sharing, Results: q.Results[:0],
 	}
 	for _, x := range r.Results {
 		q.Results = append(q.Results, wire.HostCallResult{
 			IP: int32(x.Host.IP), Port: int32(x.Host.Port), Succ: x.Succ, Err: x.Err,
-			Overload: x.Overload, SuccAdd: x.SuccAdd, ErrAdd: x.ErrAdd,
+			Overload: x.Overload, SuccAdd: x.SuccAdd, ErrAdd: x.ErrAdd, Suspect: uint32(x.Suspect),
 		})
 	}
 	o.body = q.AppendTo(o.body[:0])

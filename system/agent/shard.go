@@ -29,6 +29,7 @@ type shard struct {
 	resync int      // number of the last one that began
 	random *rand.Rand
 	zone   uint16 // of callers that tell none
+	hints  bool   // the agent's own settings heed them
 
 	// Messages are decoded to and encoded from here.
 	hostRequest  wire.GetHostRequest
@@ -37,6 +38,7 @@ type shard struct {
 	routeAnswer  wire.GetRouteResponse
 	report       wire.ReportRequest
 	states       []balance.HostState
+	suspects     []route.Host
 	body         []byte // of an answer to a letter
 }
 
@@ -51,6 +53,8 @@ func newShard(s *Service, index int, loop *reactor.Loop) (*shard, error) {
 		random: rand.New(rand.NewPCG(c.Seed, uint64(index))),
 		zone:   uint16(c.Zone),
 	}
+	own, _ := c.settings("") // was checked
+	sh.hints = own.Hints()
 	sh.inbox.drain = sh.readInbox
 	return sh, sh.out.init(sh)
 }
@@ -223,6 +227,7 @@ func (s *shard) want(now time.Duration, modid, cmdid int32) *module {
 			s.count.add(Refused)
 			return nil
 		}
+		m.sharing.on = s.hints
 		s.measure()
 	}
 	if m.lb == nil {
@@ -237,10 +242,11 @@ func (s *shard) want(now time.Duration, modid, cmdid int32) *module {
 // pull asks dns for a module's route, which also subscribes to its changes.
 func (s *shard) pull(now time.Duration, m *module) error {
 	m.nextPull = now + s.service.config.NegativeTTL
-	if err := s.service.dns.pull(now, m.name); err != nil {
+	if err := s.service.dns.pull(now, m.name, m.sharing.on); err != nil {
 		s.count.add(PullsLost)
 		return err
 	}
+	m.sharing.asked = m.sharing.on
 	s.count.add(Pulls)
 	return nil
 }
@@ -266,6 +272,7 @@ func (s *shard) takeReport(r *wire.ReportRequest, caller uint32) {
 		return
 	}
 	s.count.add(Reports)
+	m.sharing.watch = m.sharing.watch || failed && m.sharing.on
 	for _, c := range e.Changes {
 		s.moved(m, c)
 	}
@@ -301,6 +308,7 @@ func (s *shard) second() {
 			for _, c := range m.lb.Tick(now).Changes {
 				s.moved(m, c)
 			}
+			s.tell(now, m)
 		}
 	}
 	s.measure()

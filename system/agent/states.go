@@ -65,7 +65,8 @@ func statusOf(now time.Duration, h *balance.HostState) *larspb.HostStatus {
 	a := &larspb.HostStatus{
 		Ip: int32(h.Host.IP), Port: int32(h.Host.Port), State: h.State.String(), Reason: h.Why.String(),
 		SinceUs: (now - h.Since).Microseconds(), Ejections: h.Ejections,
-		Weight: max(h.Host.Weight, 1), Zone: uint32(h.Host.Zone), Draining: h.Host.Draining,
+		Doubtful: h.Doubtful,
+		Weight:   max(h.Host.Weight, 1), Zone: uint32(h.Host.Zone), Draining: h.Host.Draining,
 		InFlight: h.InFlight, LatencyUs: h.Latency.Microseconds(),
 		Succ: h.Succ, Err: h.Err, WindowUs: (now - h.Window).Microseconds(),
 	}

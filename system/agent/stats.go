@@ -30,7 +30,7 @@ const (
 	Pulls                       // pulls sent to dns
 	PullsLost                   // pulls not sent: not connected to dns, or it takes no more
 	Answers                     // routes received from dns, answers and pushes
-	Unasked                     // of those, dropped: the module is not known here (any more)
+	Unasked                     // of those, or of hints, dropped: the module is not known here (any more)
 	Emptied                     // modules that lost their last host
 	Resyncs                     // times that all modules were set to be pulled again
 	Silences                    // connections given up because dns did not answer or the reporter took nothing
@@ -42,6 +42,9 @@ const (
 	Recoveries                  // hosts that became idle again
 	BadSettings                 // settings of a module from dns that have no meaning here; those before stay in force
 	SettingsChanged             // times that a module got other settings
+	Hints                       // messages from dns of what agents suspect
+	BadHints                    // hosts in them left out: unknown, no address, more suspects than agents, or too many
+	Told                        // words for other agents: that a host is suspected, or no longer
 	States                      // questions for the states of hosts, answered
 	SavesFailed                 // attempts to write the routes file that failed
 	kinds
@@ -51,7 +54,8 @@ var kindNames = [kinds]string{
 	"picked", "overload", "no_exist", "routes", "routes_cut", "reports", "unknown_module", "unknown_host",
 	"bad_host", "negative_id", "malformed", "misrouted", "inbox_full", "unanswered", "refused", "hosts_refused",
 	"uncounted", "pulls", "pulls_lost", "answers", "unasked", "emptied", "resyncs", "silences", "status_sent",
-	"status_again", "status_lost", "status_early", "overloads", "recoveries", "bad_settings", "settings_changed", "states", "saves_failed",
+	"status_again", "status_lost", "status_early", "overloads", "recoveries", "bad_settings", "settings_changed", "hints", "bad_hints", "told",
+	"states", "saves_failed",
 }
 
 // String is the kind's name in statistics.

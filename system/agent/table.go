@@ -26,6 +26,7 @@ type module struct {
 	// overloaded hosts, as far as reports have shown.
 	overloaded int
 	fromDisk   bool
+	sharing    sharing
 	at         int // in table.all
 
 	// Without a route: neighbours in the list of such modules, and when it was

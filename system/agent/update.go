@@ -37,6 +37,9 @@ func (s *shard) update(name route.Module, n news) {
 	if !m.said.equal(before) {
 		s.service.keeper.note(name, m.said)
 	}
+	if m.sharing.on != m.sharing.asked {
+		_ = s.pull(now, m) // counted; the next pull will do it
+	}
 }
 
 // set gives a module its hosts and settings. With other settings hosts keep what
@@ -93,6 +96,7 @@ func (s *shard) open(now time.Duration, m *module, text string) (lb balance.Bala
 		return m.lb, false
 	}
 	m.inForce = short(settings)
+	m.sharing.on, m.sharing.hinted = settings.Hints(), nil
 	return lb, good
 }
 
@@ -146,6 +150,7 @@ func (s *shard) empty(now time.Duration, m *module) {
 	}
 	s.replace(now, m, m.lb, nil)
 	m.lb, m.said, m.asked = nil, news{}, now
+	m.sharing.told, m.sharing.hinted = nil, nil
 	m.nextPull = now + s.service.config.NegativeTTL
 	s.table.link(m)
 	s.count.add(Emptied)

@@ -23,9 +23,9 @@ type Balancer interface {
 	// HostState.Suspect; 0 takes it back. A host that more agents suspect than
 	// others gets fewer calls while these have room, and fewer failures of one's
 	// own are enough; a hint never ejects a host by itself. Give the hints of one
-	// moment together, of all hosts that have some. Algorithms without ejection
-	// ignore them.
-	Hint(now time.Duration, host route.Host, suspectedBy, of uint32)
+	// moment together, of all hosts that have some. False: the host is unknown, or
+	// the settings do not heed hints, see Settings.Hints.
+	Hint(now time.Duration, host route.Host, suspectedBy, of uint32) bool
 	// Len returns how many hosts there are.
 	Len() int
 	// AppendStates appends the state of every host to dst: those that get
@@ -165,6 +165,8 @@ type HostState struct {
 	// Suspect: out, or its last calls got no answer while its callers' calls to
 	// others did. That is what other agents may be told, see Balancer.Hint.
 	Suspect bool
+	// Doubtful: others suspect it, so it gets fewer calls.
+	Doubtful bool
 
 	InFlight uint32        // calls picked and not yet reported, as far as known
 	Latency  time.Duration // estimate used for picks, failures included; with classic and elb 0

@@ -263,7 +263,7 @@ func (b *classic) add(now time.Duration, l Host) {
 func (b *classic) Tick(time.Duration) Effects { return Effects{} }
 
 // Hint does nothing: agents of the original do not talk to each other.
-func (b *classic) Hint(time.Duration, route.Host, uint32, uint32) {}
+func (b *classic) Hint(time.Duration, route.Host, uint32, uint32) bool { return false }
 
 // AppendStates appends idle hosts, then overloaded ones: the order in which
 // the original's agent reports them. Those that drain are last.

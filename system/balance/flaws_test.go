@@ -392,8 +392,9 @@ func TestF11HintsCount(t *testing.T) {
 	if s := with.state(2); s.Ejections != 0 {
 		t.Errorf("a hint alone ejected a host: %+v", s)
 	}
-	with.b.Hint(with.now, addr(99), 1, 1)
-	with.b.Hint(with.now, addr(3), 1, 0)
+	if with.b.Hint(with.now, addr(99), 1, 1) || with.b.Hint(with.now, addr(3), 1, 0) || !with.b.Hint(with.now, addr(3), 1, 1) {
+		t.Error("a hint of no host, or of nobody, was taken; or a good one was not")
+	}
 }
 
 // F12: a host that is well again waits behind all that are dead.

@@ -47,10 +47,10 @@ const (
 
 // Hint takes note; what follows from it waits until all hints of the moment are
 // there.
-func (p *pool) Hint(now time.Duration, host route.Host, suspectedBy, of uint32) {
+func (p *pool) Hint(now time.Duration, host route.Host, suspectedBy, of uint32) bool {
 	i, ok := p.index[host.Key()]
 	if !ok || of == 0 || p.cfg.HintTTL < 0 || !p.outlier {
-		return
+		return false
 	}
 	suspectedBy = min(suspectedBy, of)
 	share := float32(suspectedBy) / float32(of)
@@ -58,6 +58,7 @@ func (p *pool) Hint(now time.Duration, host route.Host, suspectedBy, of uint32) 
 	h.fell = h.fell || share < h.share
 	h.share, h.count, h.until = share, float32(suspectedBy), now+p.cfg.HintTTL
 	p.hinted, p.wake = true, now
+	return true
 }
 
 // heed draws the conclusions from hints, and forgets old ones.
@@ -105,8 +106,8 @@ func (p *pool) heed(now time.Duration) {
 
 // suspect says that a host is out, or looks as if it should be to somebody with
 // more calls. A suspicion ages as a hint does, since a host that is avoided for
-// it would never lose it.
+// it would never lose it. Who does not heed hints gives none.
 func (p *pool) suspect(s *slot) bool {
-	return p.outlier && (s.state.Out() ||
+	return p.outlier && p.cfg.HintTTL > 0 && (s.state.Out() ||
 		s.hardStreak > 0 && s.rowSurprise >= leastSurprise && p.interval-s.lastAt < p.cfg.HintTTL)
 }

@@ -115,3 +115,19 @@ func TestSuspicionAges(t *testing.T) {
 		t.Error("still there after twenty")
 	}
 }
+
+// Settings say who heeds hints, and who does gives some.
+func TestWhoHeedsHints(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "algorithm=chash": true, "hint_ttl=off": false, "outlier=off": false, "algorithm=classic": false, "algorithm=elb": false,
+	} {
+		s, err := ParseSettings(text)
+		w := newWorld(t, text, 2)
+		w.b.Report(w.now, Result{Host: addr(1), Outcome: Hard, Latency: time.Millisecond})
+		took, gave := w.b.Hint(w.now, addr(2), 1, 1), w.state(1).Suspect
+		w.took(w.b.Tick(w.now))
+		if err != nil || s.Hints() != want || took != want || gave != want || w.state(2).Doubtful != want {
+			t.Errorf("%q: %v, takes %v, gives %v, doubtful %v", text, s.Hints(), took, gave, w.state(2).Doubtful)
+		}
+	}
+}

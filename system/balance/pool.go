@@ -419,7 +419,7 @@ func (p *pool) readable(s *slot) HostState {
 		InFlight: s.inFlight, Latency: time.Duration(s.latency + s.penalty),
 		Window: s.added, Succ: s.succ, Err: s.err,
 		SuccStreak: s.succStreak, ErrStreak: s.failStreak,
-		Suspect: p.suspect(s),
+		Suspect: p.suspect(s), Doubtful: s.told.doubt > 0,
 	}
 	if s.state == Overloaded {
 		h.Until = s.until

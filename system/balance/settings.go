@@ -231,6 +231,12 @@ func (s *Settings) set(name, value string) error {
 	return fmt.Errorf("balance: no setting is called %q; there are %s", name, knobNames())
 }
 
+// Hints reports whether a balancer of these settings heeds hints, and has some to
+// give.
+func (s Settings) Hints() bool {
+	return s.Algorithm != "classic" && s.Algorithm != "elb" && s.Outlier != Off && s.HintTTL >= 0
+}
+
 // Check says what in s has no meaning.
 func (s Settings) Check() error {
 	if err := s.checkAlgorithm(); err != nil {

@@ -72,6 +72,9 @@ func statesAsText(stdout io.Writer, all lars.Hosts) error {
 		if h.Draining {
 			state += ", draining"
 		}
+		if h.Doubtful {
+			state += ", doubtful"
+		}
 		if h.Ejections > 0 {
 			ejected = fmt.Sprintf("%d, last %s ago: %s", h.Ejections, round(h.Ejected), h.EjectedReason)
 		}

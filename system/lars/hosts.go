@@ -35,6 +35,7 @@ type HostState struct {
 	Weight   uint32         `json:"weight"`
 	Zone     uint32         `json:"zone"` // 0: not known
 	Draining bool           `json:"draining"`
+	Doubtful bool           `json:"doubtful"` // other agents suspect it, so it gets fewer calls
 
 	Ejections     uint32        `json:"ejections"` // since it came
 	Ejected       time.Duration `json:"ejected_ns,omitempty"`
@@ -136,7 +137,7 @@ func stateOf(h *larspb.HostStatus) (HostState, error) {
 	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 	return HostState{
 		Addr: host.Addr(), State: h.GetState(), Reason: h.GetReason(), For: us(h.GetSinceUs()), Until: us(h.GetUntilUs()),
-		Weight: h.GetWeight(), Zone: h.GetZone(), Draining: h.GetDraining(),
+		Weight: h.GetWeight(), Zone: h.GetZone(), Draining: h.GetDraining(), Doubtful: h.GetDoubtful(),
 		Ejections: h.GetEjections(), Ejected: us(h.GetEjectedUs()), EjectedReason: h.GetEjectedReason(),
 		InFlight: h.GetInFlight(), Latency: us(h.GetLatencyUs()), Succ: h.GetSucc(), Err: h.GetErr(), Window: us(h.GetWindowUs()),
 	}, nil
