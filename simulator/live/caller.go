@@ -116,11 +116,7 @@ func (c *caller) call(at time.Duration, module int) {
 
 // report tells the agent how a call went.
 func (c *caller) report(m lars.Module, addr netip.AddrPort, result workload.Result) {
-	retcode := int32(0)
-	if result != workload.Served {
-		retcode = 1
-	}
-	if c.client.Report(context.Background(), m, addr, retcode) != nil {
+	if c.client.Report(context.Background(), m, addr, result.Retcode()) != nil {
 		return // an agent that is down: nothing was sent
 	}
 	c.mu.Lock()

@@ -203,9 +203,7 @@ func (c *caller) report(q *call, h store.Host, result workload.Result) {
 	now := c.r.w.Now()
 	m := wire.ReportRequest{
 		ModID: q.module.ModID, CmdID: q.module.CmdID, HasHost: true, Host: wire.HostInfo{IP: int32(h.IP), Port: int32(h.Port)},
-	}
-	if result != workload.Served {
-		m.Retcode = 1
+		Retcode: result.Retcode(),
 	}
 	c.body = m.AppendTo(c.body[:0])
 	c.send(q.module, wire.IDReportRequest)

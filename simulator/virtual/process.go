@@ -212,7 +212,7 @@ func (r *run) newAgent(i int) *agentProcess {
 }
 
 // classic says whether the agent balances as the original does. The first does,
-// beside others with the default policy. Only of the former is it a promise that
+// beside others with another policy. Only of the former is it a promise that
 // probes keep to a quota: the latter, when nothing is known to work, uses all.
 func (a *agentProcess) classic() bool { return a.index == 0 && !a.r.cfg.Alike }
 
@@ -220,7 +220,7 @@ func (a *agentProcess) settings() string {
 	if a.classic() {
 		return "algorithm=classic"
 	}
-	return ""
+	return a.r.cfg.Balance
 }
 
 // callerOf is the address under which a life of an agent reports.

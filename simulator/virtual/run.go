@@ -50,9 +50,11 @@ type Config struct {
 	// For is how long it lasts, at least: as long as the plan needs, and what
 	// comes after.
 	For time.Duration
-	// Alike gives all agents the default policy; otherwise the first has the
+	// Alike gives all agents the same policy; otherwise the first has the
 	// original's algorithm.
 	Alike bool
+	// Balance is that policy, as settings of package balance; "": the default.
+	Balance string
 	// Observe, when not nil, is told of every call as it ends.
 	Observe func(outcome.Call)
 	// Tamper breaks the system on purpose, to test the checks.

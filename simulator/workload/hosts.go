@@ -31,6 +31,10 @@ const (
 // String names the result.
 func (r Result) String() string { return [...]string{"served", "failed", "refused", "silent"}[r] }
 
+// Retcode is what a caller reports: 0, a failure that the host answered with, or
+// why no answer came, -1000 less Linux's errno.
+func (r Result) Retcode() int32 { return [...]int32{0, 1, -1111, -1110}[r] }
+
 // Outcome of a call: After so long the caller knows the Result, except for
 // Silent, where it waits in vain.
 type Outcome struct {
