@@ -11,7 +11,9 @@
 // half a millisecond after the answer. There is no dns, no reporter and no
 // wire: package virtual has those. Of health hints the delay is modelled: agents
 // tell once a second what they suspect, and the sum reaches the others once a
-// second.
+// second. On the real way a tenth of a second comes to that, for the reporter's
+// batch and the way; and agents tell nothing of a module all of whose hosts they
+// suspect, which would count for nothing.
 //
 // A run of one scenario, policy and seed is a pure function of those three. It
 // uses balance as it is; nothing here decides about hosts.
