@@ -30,6 +30,12 @@
 // own that the original does not know. Their edits raise the version and are in
 // the log like those of routes, so that readers hear of them in the same way.
 //
+// # Suspicions
+//
+// What agents suspect of hosts comes with their reports and is read by dns, which
+// tells other agents. Such rows end by the time that they carry, so whoever reads
+// them says what time it is; they are no part of the version.
+//
 // # Rows that make no sense
 //
 // Negative or too large ids, address 0, port 0 or above 65,535 and duplicate
