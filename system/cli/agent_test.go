@@ -147,6 +147,7 @@ func TestAgentAndItsTools(t *testing.T) {
 				{GetRoute, "1 1", 0, "ip = 192.168.1.1, port = 7001\n", ""},
 				{Report, "1 1 192.168.1.1 7001 0", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 SUCC\n", ""},
 				{Report, "1 1 192.168.1.1 7001 1", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 OVERLOAD\n", ""},
+				{Report, "1 1 192.168.1.1 7001 -1111", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 OVERLOAD\n", ""},
 				{GetHost, "9 9", 13, "", "modid 9, cmdid 9"},
 				{GetRoute, "9 9", 13, "", "no host"},
 				{Register, "9 9", 13, "", "no host"},
@@ -174,10 +175,10 @@ func TestAgentAndItsTools(t *testing.T) {
 			}
 			out, _, code = runCommand(t, HostStates, "1", "1", "--json", "--agent", at)
 			var h lars.Hosts
-			if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || len(h.Hosts) != 1 || h.Hosts[0].Succ != 1 || h.Hosts[0].Err != 1 {
+			if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || len(h.Hosts) != 1 || h.Hosts[0].Succ != 1 || h.Hosts[0].Err != 2 {
 				t.Errorf("hosts as JSON: code %d, %q, %v", code, out, err)
 			}
-			if last := stop(); !strings.Contains(last, `"reports":2`) {
+			if last := stop(); !strings.Contains(last, `"reports":3`) {
 				t.Errorf("last words %q", last)
 			}
 		})

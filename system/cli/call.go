@@ -65,10 +65,13 @@ func splitArguments(args []string, n int) (values, flags []string) {
 	return nil, args
 }
 
-// leadingArguments are those before the first flag.
+// leadingArguments are those before the first flag. A negative number is none.
 func leadingArguments(args []string) (values, flags []string) {
 	n := 0
-	for n < len(args) && !strings.HasPrefix(args[n], "-") {
+	for n < len(args) {
+		if _, err := strconv.Atoi(args[n]); err != nil && strings.HasPrefix(args[n], "-") {
+			break
+		}
 		n++
 	}
 	return args[:n:n], args[n:]

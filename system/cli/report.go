@@ -13,8 +13,8 @@ import (
 // Report is the command "lars report".
 func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
 	a := newAPI("lars report", "MODID CMDID IP PORT RETCODE",
-		"Tells the agent how a call to a host went: RETCODE 0 for success, anything else for a failure.",
-		"lars report 1 1 192.168.1.177 7777 0")
+		"Tells the agent how a call to a host went: RETCODE 0 for success, -1111 when the host refused, -1110 when no answer came, anything else for another failure.",
+		"lars report 1 1 192.168.1.177 7777 0", "lars report 1 1 192.168.1.177 7777 -1111")
 	v, done, err := a.parse(stdout, args, 5)
 	if done || err != nil {
 		return err
