@@ -32,7 +32,7 @@
 //
 // # Faults
 //
-// A host can pause (as by SIGSTOP: its kernel goes on), crash with resets (the
+// A host can pause (as by SIGSTOP: its kernel goes on), be slow, crash with resets (the
 // process is killed), vanish (the machine is off) and restart, run out of
 // descriptors, and have its wall clock set apart. Its monotonic clock is the
 // world's.

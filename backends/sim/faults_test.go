@@ -158,6 +158,28 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// TestTurnDelay: a slow process answers all, each so much later at most.
+func TestTurnDelay(t *testing.T) {
+	w, c := pair(t, sim.Link{})
+	w.Run(w.Now() + 5*time.Millisecond) // nothing is under way
+	w.Host("server").SetTurnDelay(300 * time.Millisecond)
+	if m, p, _ := c.answers(w, 290*time.Millisecond); m+p != 0 {
+		t.Errorf("a slow process answered %d times before its time", m+p)
+	}
+	w.Host("client").Pause() // nothing more is sent
+	sent := c.sent
+	w.Run(w.Now() + time.Second)
+	w.Host("client").Continue()
+	if m, p, more := c.answers(w, 5*time.Millisecond); m < 28 || p < 28 || more > 1 {
+		t.Errorf("%d and %d of %d messages were answered late", m, p, sent)
+	}
+	w.Host("server").SetTurnDelay(0)
+	w.Run(w.Now() + 300*time.Millisecond)
+	if m, p, sent := c.answers(w, time.Second); m < sent-2 || p < sent-2 {
+		t.Errorf("afterwards %d and %d of %d are answered", m, p, sent)
+	}
+}
+
 // TestCutOneWay: questions arrive, answers do not; after Heal TCP has lost
 // nothing.
 func TestCutOneWay(t *testing.T) {

@@ -21,6 +21,7 @@ type Host struct {
 	held       []*event // what waits for Continue, in its order
 	skew       time.Duration
 	workDelay  time.Duration
+	turnDelay  time.Duration
 	files      int // sockets of engines
 	filesMax   int
 
@@ -73,6 +74,14 @@ func (h *Host) SetWorkDelay(d time.Duration) {
 	h.w.mu.Lock()
 	defer h.w.mu.Unlock()
 	h.workDelay = d
+}
+
+// SetTurnDelay makes each turn of the host's loops begin d after there is
+// something for it to do: a process that is short of processor time.
+func (h *Host) SetTurnDelay(d time.Duration) {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	h.turnDelay = d
 }
 
 // SetFilesMax limits the sockets of the host's engines, as a limit on

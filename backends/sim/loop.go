@@ -89,7 +89,7 @@ func (l *loop) wake() {
 		l.w.free.ready(l)
 		return
 	}
-	l.turnAt(max(l.w.now, l.busy))
+	l.turnAt(max(l.w.now, l.busy) + l.en.host.turnDelay)
 }
 
 // turnAt has a turn at the time at, unless one comes before.
@@ -197,7 +197,7 @@ func (l *loop) plan() {
 	if len(l.ready)+len(l.tasks) > 0 {
 		l.wake()
 	} else if at, ok := l.timers.Next(); ok {
-		l.turnAt(l.en.opened + at)
+		l.turnAt(l.en.opened + at + l.en.host.turnDelay)
 	}
 }
 

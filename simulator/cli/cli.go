@@ -77,9 +77,9 @@ func plans(_ context.Context, stdout, _ io.Writer, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%-10s  %s\n", name, p.About)
+		fmt.Fprintf(stdout, "%-13s  %s\n", name, p.About)
 	}
-	fmt.Fprintf(stdout, "%-10s  %s\n", chaos, "Faults of all kinds, in a world of any shape, drawn from the seed.")
+	fmt.Fprintf(stdout, "%-13s  %s\n", chaos, "Faults of all kinds, in a world of any shape, drawn from the seed.")
 	return nil
 }
 

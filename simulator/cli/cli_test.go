@@ -100,7 +100,7 @@ func TestSoak(t *testing.T) {
 
 func TestPlansAndSchema(t *testing.T) {
 	out, _, _ := run(t, "plans")
-	if !strings.Contains(out, "slow-host   One host") || !strings.Contains(out, "chaos ") {
+	if !strings.Contains(out, "slow-host      One host") || !strings.Contains(out, "chaos ") {
 		t.Error(out)
 	}
 	text, _, _ := run(t, "plans", "crash")

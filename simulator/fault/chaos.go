@@ -46,10 +46,10 @@ func (p *Plan) draw(r *workload.Random, from, to time.Duration) Fault {
 	pause := 200*time.Millisecond + r.Between(0, 2*time.Second)
 	switch f.Kind {
 	case Slow:
-		if f.Target.Kind == Database {
-			f.Delay = r.Between(10*time.Millisecond, 2*time.Second)
-		} else {
+		if f.Target.Kind == Host || f.Target.Kind == Zone {
 			f.Factor = float64(2 + r.Intn(30))
+		} else {
+			f.Delay = r.Between(10*time.Millisecond, 2*time.Second)
 		}
 	case Errors:
 		f.Rate = float64(1+r.Intn(10)) / 10

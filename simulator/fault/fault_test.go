@@ -40,6 +40,11 @@ func TestBadPlansAreRefusedWithTheirPlace(t *testing.T) {
 		{"faults:\n  - {fault: crash, target: dns, at: 1s, for: 1s, rate: 0.5}\n", "faults[0].rate: crash does not have it; allowed: for"},
 		{"faults:\n  - {fault: errors, target: host 1, at: 1s, for: 1s, rate: 1.5}\n", "1.5 is out of range; allowed: a number from 0 to 1"},
 		{"faults:\n  - {fault: slow, target: database, at: 1s, for: 1s, factor: 3}\n", "slow of database needs delay"},
+		{"faults:\n  - {fault: slow, target: agents, at: 1s, for: 1s, factor: 3}\n", "slow of agent needs delay"},
+		{
+			"faults:\n  - {fault: crash, target: dns, at: 1s, for: 5s}\n  - {fault: slow, target: dns, at: 2s, for: 1s, delay: 1s}\n",
+			"plan.yaml:3: faults[1]: slow of dns while faults[0] is that of crash",
+		},
 		{"faults:\n  - {fault: network, target: dns, at: 1s, for: 1s}\n", "network needs one of"},
 		{"faults:\n  - {fault: flap, target: dns, at: 1s, for: 1s, every: 1s}\n", "dns has no flap; allowed: host, zone"},
 		{

@@ -43,7 +43,7 @@ var shapes = [...]shape{
 	{Crash, []string{Host, Zone, Agent, DNS, Reporter, Database}, []string{"for"}, nil, "killed, and back after for"},
 	{Off, []string{Agent, DNS, Reporter}, []string{"for"}, nil, "the machine is off, and nobody is told, until for is over"},
 	{Hang, []string{Host, Zone, Agent, DNS, Reporter}, []string{"for"}, nil, "does nothing, and goes on after for"},
-	{Slow, []string{Host, Zone, Database}, []string{"for"}, []string{"factor", "delay"}, "calls of a host take factor as long; of the database delay longer"},
+	{Slow, []string{Host, Zone, Database, Agent, DNS, Reporter}, []string{"for"}, []string{"factor", "delay"}, "calls of a host take factor as long; of the database, and each turn of a service, delay longer"},
 	{Errors, []string{Host, Zone, Database}, []string{"for", "rate"}, nil, "a share of calls fails; of the database, the answers get lost"},
 	{Flap, []string{Host, Zone}, []string{"for", "every"}, nil, "down and up in turn"},
 	{Refuse, []string{Host, Zone}, []string{"for", "calls"}, nil, "refuses after so many calls"},
@@ -127,9 +127,9 @@ func (f *Fault) check(fail func(key, format string, args ...any)) {
 			fail(key, "%s does not have it; allowed: %s", f.Kind, strings.Join(slices.Concat(s.needs, s.takes), ", "))
 		}
 	}
-	one := "factor"
-	if f.Target.Kind == Database {
-		one = "delay"
+	one := "delay"
+	if f.Target.Kind == Host || f.Target.Kind == Zone {
+		one = "factor"
 	}
 	if f.Kind == Slow && (!slices.Contains(set, one) || f.Factor != 0 && f.Delay != 0) {
 		fail(one, "slow of %s needs %s alone", f.Target.Kind, one)

@@ -36,7 +36,7 @@ type Fault struct {
 	By        time.Duration `yaml:"by" range:"1ms..876000h" doc:"how far the clock is ahead"`
 	Back      bool          `yaml:"back" doc:"the clock is behind, not ahead"`
 	Count     int           `yaml:"count" range:"1..1000" doc:"of hosts"`
-	Delay     time.Duration `yaml:"delay" range:"0s..10s" doc:"more for each packet, or call of the database"`
+	Delay     time.Duration `yaml:"delay" range:"0s..10s" doc:"more for each packet, call of the database, or turn of a service"`
 	Jitter    time.Duration `yaml:"jitter" range:"0s..10s" doc:"more, drawn evenly"`
 	Loss      float64       `yaml:"loss" range:"0..1" doc:"share of packets"`
 	Duplicate float64       `yaml:"duplicate" range:"0..1" doc:"share of packets"`
@@ -127,13 +127,13 @@ func (p *Plan) extent(kind string) int {
 	return 1
 }
 
-// contradicts reports whether two faults would undo each other: both stop and
-// start the same process, or are of one kind, at the same time.
+// contradicts reports whether two faults would undo each other: both stop, or
+// slow down, the same process, or are of one kind, at the same time.
 func (f *Fault) contradicts(g *Fault) bool {
 	if !f.Target.overlaps(g.Target) || f.At > g.End() || g.At > f.End() {
 		return false
 	}
-	stops := []Kind{Crash, Off, Hang}
+	stops := []Kind{Crash, Off, Hang, Slow}
 	process := slices.Contains([]string{Agent, DNS, Reporter}, f.Target.Kind)
 	both := process && slices.Contains(stops, f.Kind) && slices.Contains(stops, g.Kind)
 	return both || f.Kind == g.Kind

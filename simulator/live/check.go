@@ -34,8 +34,8 @@ func Check(p *fault.Plan, processes bool) error {
 		switch {
 		case !slices.Contains(can, f.Kind):
 			fail(at+".fault", "%s cannot be done live, only by 'lars sim virtual'; allowed: %s", f.Kind, kinds())
-		case f.Kind == fault.Hang && service && !processes:
-			fail(at+".fault", "hang of %v needs --processes; allowed without: crash", f.Target)
+		case (f.Kind == fault.Hang || f.Kind == fault.Slow) && service && !processes:
+			fail(at+".fault", "%s of %v needs --processes; allowed without: crash", f.Kind, f.Target)
 		case f.Target.Kind == fault.Database && processes:
 			fail(at+".target", "database cannot be disturbed with --processes; allowed: without --processes")
 		}

@@ -165,6 +165,8 @@ func TestCheck(t *testing.T) {
 		{"faults:\n- {fault: rollback, target: database, at: 1s, for: 1s}", "rollback cannot be done live", false},
 		{"faults:\n- {fault: hang, target: agent 1, at: 1s, for: 1s}", "plan.yaml:2: faults[0].fault: hang of agent 1 needs --processes; allowed without: crash", false},
 		{"faults:\n- {fault: hang, target: agent 1, at: 1s, for: 1s}", "", true},
+		{"faults:\n- {fault: slow, target: dns, at: 1s, for: 1s, delay: 1s}", "plan.yaml:2: faults[0].fault: slow of dns needs --processes; allowed without: crash", false},
+		{"faults:\n- {fault: slow, target: dns, at: 1s, for: 1s, delay: 1s}", "", true},
 		{"faults:\n- {fault: crash, target: database, at: 1s, for: 1s}", "", false},
 		{"faults:\n- {fault: crash, target: database, at: 1s, for: 1s}", "plan.yaml:2: faults[0].target: database cannot be disturbed with --processes", true},
 		{"workload:\n  callers: {count: 51}", "plan.yaml:2: workload.callers.count: 51 is too many to run live; allowed: 1 to 50", false},

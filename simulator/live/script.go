@@ -119,6 +119,10 @@ func (s *script) begin(a *active) {
 		for _, v := range s.services(a) {
 			v.signal(syscall.SIGSTOP)
 		}
+	case fault.Slow:
+		if all := s.services(a); len(all) > 0 {
+			s.brake(a, all, a.At, false)
+		}
 	case fault.Flap:
 		s.flap(a, a.At)
 	case fault.Edits:
@@ -152,7 +156,7 @@ func (s *script) finish(a *active) {
 			v.revive(func(err error) { s.r.failf("end", "service %d of %v does not start again: %v", i+1, a.Target, err) })
 		}
 		s.restart(a)
-	case fault.Hang:
+	case fault.Hang, fault.Slow:
 		for _, v := range s.services(a) {
 			v.signal(syscall.SIGCONT)
 		}
@@ -200,6 +204,23 @@ func (s *script) apply() {
 		}
 	}
 	s.r.services.store.set(away, delay, lost, workload.NewRandom(s.r.cfg.Seed, "lost answers"))
+}
+
+// brake lets slow services stand still for the fault's delay, run for a tenth of
+// it, and so on: what they are asked waits for up to the delay.
+func (s *script) brake(a *active, all []*service, at time.Duration, stands bool) {
+	if !a.on {
+		return
+	}
+	sig, next := syscall.SIGSTOP, a.Delay
+	if stands {
+		sig, next = syscall.SIGCONT, a.Delay/10
+	}
+	for _, v := range all {
+		v.signal(sig)
+	}
+	at += max(next, time.Millisecond)
+	s.at(at, func() { s.brake(a, all, at, !stands) })
 }
 
 func (s *script) flap(a *active, at time.Duration) {

@@ -103,6 +103,8 @@ func (f *faults) begin(a *active) {
 		each(a.procs, func(p *process) { p.kill(sim.Vanish) })
 	case fault.Hang:
 		each(a.procs, (*process).pause)
+	case fault.Slow:
+		each(a.procs, func(p *process) { p.slow(a.Delay) })
 	case fault.Clock:
 		by := a.By
 		if a.Back {
@@ -132,6 +134,8 @@ func (f *faults) end(a *active) {
 		each(a.hosts, func(h *hostState) { h.model.Restart() })
 	case fault.Hang:
 		each(a.procs, (*process).resume)
+	case fault.Slow:
+		each(a.procs, (*process).quick)
 	case fault.Clock:
 		each(a.procs, func(p *process) { p.host.SetSkew(0) })
 	case fault.Refuse:

@@ -30,7 +30,10 @@ type process struct {
 	lives    int
 	starting bool
 	paused   bool
-	since    time.Duration // when it was up and not paused; check.Never while it is not
+	delay    time.Duration // of each turn, while it is slow
+	since    time.Duration // when it was up, not paused and not slow; check.Never while it is not
+	ill      time.Duration // when that ended last
+	kept     time.Duration // what it knew then, it had time to keep before the last life ended
 }
 
 type service interface {
@@ -61,9 +64,17 @@ func (p *process) boot() {
 	if err != nil {
 		panic(fmt.Sprintf("%s does not start: %v", p.name, err))
 	}
-	if !p.paused {
+	if !p.paused && p.delay == 0 {
 		p.since = p.r.w.Now()
 	}
+}
+
+// sicken notes that it is no longer well.
+func (p *process) sicken() {
+	if p.since != check.Never {
+		p.ill = p.r.w.Now()
+	}
+	p.since = check.Never
 }
 
 // kill ends a life as SIGKILL does, or a loss of power.
@@ -76,7 +87,11 @@ func (p *process) kill(how sim.Crash) {
 		return
 	}
 	p.host.Crash(how)
-	p.since, p.paused = check.Never, false
+	if p.kept = p.r.w.Now(); p.since == check.Never || p.kept-p.since < keepBound {
+		p.kept = p.ill
+	}
+	p.sicken()
+	p.paused = false
 	if p.ended != nil {
 		p.ended()
 	}
@@ -96,7 +111,8 @@ func (p *process) revive() {
 func (p *process) pause() {
 	if p.up() {
 		p.host.Pause()
-		p.paused, p.since = true, check.Never
+		p.paused = true
+		p.sicken()
 	}
 }
 
@@ -106,6 +122,21 @@ func (p *process) resume() {
 		p.since = p.r.w.Now()
 	}
 	p.paused = false
+}
+
+// slow makes each turn take longer, until quick.
+func (p *process) slow(delay time.Duration) {
+	p.delay = delay
+	p.host.SetTurnDelay(delay)
+	p.sicken()
+}
+
+func (p *process) quick() {
+	if p.up() && !p.paused {
+		p.since = p.r.w.Now() + p.delay // the turns that are under way
+	}
+	p.delay = 0
+	p.host.SetTurnDelay(0)
 }
 
 // close is an orderly end.
@@ -172,7 +203,6 @@ type agentProcess struct {
 	recent  []time.Duration
 	counted []int64 // calls, at each look of this life
 	began   time.Duration
-	down    time.Duration // when the life before ended
 	files   files
 	done    []finished
 	lost    int64
@@ -191,7 +221,7 @@ func (r *run) newAgent(i int) *agentProcess {
 		a.counted, a.recent, a.began = nil, nil, r.w.Now()
 		r.routes.Restarted(a.name)
 		r.quota.Restarted(a.name)
-		r.known.Killed(a.down, a.name)
+		r.known.Killed(a.kept, a.name)
 		return agent.Start(rc, agent.Config{
 			IP: a.host.Addr().String(), Port: wire.AgentPort,
 			DNS:        agent.Peer{Addrs: r.dns.addr(wire.DNSPort).String()},
@@ -204,10 +234,7 @@ func (r *run) newAgent(i int) *agentProcess {
 			}}),
 		})
 	}
-	a.ended = func() {
-		a.down = r.w.Now()
-		a.finish()
-	}
+	a.ended = a.finish
 	return a
 }
 
