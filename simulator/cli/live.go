@@ -21,6 +21,7 @@ import (
 	"lars/reactor/driver"
 	"lars/simulator/fault"
 	"lars/simulator/live"
+	"lars/simulator/outcome"
 	"lars/system/agent"
 	"lars/system/up"
 )
@@ -267,9 +268,12 @@ func printLive(w io.Writer, r *live.Result) {
 		fmt.Fprintln(t, "\nfault\tfrom\tto\tcalls to bad hosts\tfair share\tejected after\trecovered after\tstill out")
 		for _, a := range r.Outcome.Afflicted {
 			fmt.Fprintf(t, "%s\t%v\t%v\t%s (%d of %d)\t%s\t%s\t%s\t%d\n", a.Fault, a.From, a.To, percent(a.BadShare()), a.Bad, a.Picks,
-				percent(a.Fair), after(a.Eject, a.Ejected), after(a.Recover, a.Recovered), a.Still)
+				percent(a.Fair), after(a.Eject, a.Ejected, "never out"), after(a.Recover, a.Recovered, backOf(a)), a.Still)
 		}
 		_ = t.Flush()
+		if slices.ContainsFunc(r.Outcome.Afflicted, func(a *outcome.Afflicted) bool { return a.Ejected == 0 }) {
+			fmt.Fprintln(w, "never out: no agent ejected such a host; picks alone kept calls away from it, as far as they did")
+		}
 	}
 	b := &r.Books
 	fmt.Fprintf(w, "\ncalls reported %d, counted by agents %d, in the database %d; edits %d\n", b.Sent, b.Counted, b.Minutes, r.Edits)
@@ -321,10 +325,21 @@ func percent(share float64) string { return fmt.Sprintf("%.2f %%", share*100) }
 
 func brief(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
 
-// after is a median of so many.
-func after(d *time.Duration, n int) string {
+// backOf says why no agent let an afflicted host in again.
+func backOf(a *outcome.Afflicted) string {
+	switch {
+	case a.Ejected == 0:
+		return "never out"
+	case a.Still == 0:
+		return "back before the end"
+	}
+	return "not yet"
+}
+
+// after is a median of so many, or what none means.
+func after(d *time.Duration, n int, none string) string {
 	if d == nil {
-		return "-"
+		return none
 	}
 	return fmt.Sprintf("%v (%d)", d.Round(time.Millisecond), n)
 }

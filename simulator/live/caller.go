@@ -106,17 +106,19 @@ func (c *caller) call(at time.Duration, module int) {
 		if h != nil {
 			x.Host = h.place
 		}
+		picked := c.r.now()
 		result := c.try(addr, time.Now().Add(c.spec.Patience))
 		x.Result = map[workload.Result]string{workload.Failed: "failed", workload.Refused: "refused", workload.Silent: "late"}[result]
-		c.report(m, addr, result)
+		c.report(m, addr, result, c.r.now()-picked)
 	}
 	x.Took = c.r.now() - at
 	c.r.ended(c, x, asked-began)
 }
 
-// report tells the agent how a call went.
-func (c *caller) report(m lars.Module, addr netip.AddrPort, result workload.Result) {
-	if c.client.Report(context.Background(), m, addr, result.Retcode()) != nil {
+// report tells the agent how a call went, and how long it took, as
+// lars.Client.Call does.
+func (c *caller) report(m lars.Module, addr netip.AddrPort, result workload.Result, took time.Duration) {
+	if c.client.ReportCall(context.Background(), m, addr, result.Retcode(), took) != nil {
 		return // an agent that is down: nothing was sent
 	}
 	c.mu.Lock()

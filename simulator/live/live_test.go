@@ -16,6 +16,7 @@ import (
 	"lars/bench/report"
 	"lars/simulator/fault"
 	"lars/simulator/workload"
+	"lars/system/up"
 )
 
 func decode(t *testing.T, text string) *fault.Plan {
@@ -96,6 +97,24 @@ func TestBackends(t *testing.T) {
 				write(t, r, network)
 			}
 		})
+	}
+}
+
+// Callers say how calls fail, as the client library does: three that were
+// refused eject a host.
+func TestEjection(t *testing.T) {
+	p := decode(t, crash)
+	p.Faults = p.Faults[:1]
+	c := Config{
+		Plan: p, Backend: "epoll", Open: backends.Open, Recovery: time.Second,
+		Args: map[string][]string{up.Agent: {"--balance", "algorithm=wrr grace=off soft_consecutive=off failure_share=off sigmas=off"}},
+	}
+	r, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := r.Outcome.Afflicted[0]; a.Ejected != 2 || a.Eject == nil {
+		t.Errorf("%d of 2 agents took the host out: %+v", a.Ejected, a)
 	}
 }
 

@@ -195,20 +195,33 @@ func (c *caller) picked(q *call, h store.Host) {
 	if out.Result == workload.Silent || out.After > c.spec.Patience {
 		out = workload.Outcome{Result: workload.Silent, After: c.spec.Patience}
 	}
-	c.later(out.After, func() { c.report(q, h, out.Result) })
+	c.later(out.After, func() { c.report(q, h, out) })
 }
 
-// report tells the agent how a call went.
-func (c *caller) report(q *call, h store.Host, result workload.Result) {
+// code is what a report says of a result: with the client library how a call
+// failed, with the original's that it did.
+func (c *caller) code(r workload.Result) int32 {
+	if c.agent.classic() && r != workload.Served {
+		return 1
+	}
+	return r.Retcode()
+}
+
+// report tells the agent how a call went. Beside the original's agent stands one
+// of its callers, which knows no times.
+func (c *caller) report(q *call, h store.Host, out workload.Outcome) {
 	now := c.r.w.Now()
 	m := wire.ReportRequest{
 		ModID: q.module.ModID, CmdID: q.module.CmdID, HasHost: true, Host: wire.HostInfo{IP: int32(h.IP), Port: int32(h.Port)},
-		Retcode: result.Retcode(),
+		Retcode: c.code(out.Result),
+	}
+	if !c.agent.classic() {
+		m.LatencyUS = uint32(out.After.Microseconds())
 	}
 	c.body = m.AppendTo(c.body[:0])
 	c.send(q.module, wire.IDReportRequest)
 	c.agent.sending(now)
-	switch result {
+	switch out.Result {
 	case workload.Served:
 		c.r.times = append(c.r.times, now-q.began)
 		c.over(q, &c.r.calls.Served, "")

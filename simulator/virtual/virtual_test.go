@@ -13,6 +13,7 @@ import (
 
 	"lars/simulator/check"
 	"lars/simulator/fault"
+	"lars/simulator/outcome"
 	"lars/simulator/workload"
 	"lars/system/store"
 	"lars/system/wire"
@@ -96,6 +97,18 @@ func TestManySeeds(t *testing.T) {
 		if len(r.Violations) > 0 {
 			t.Errorf("lars sim virtual --plan chaos --seed %d: %v", seed, r.Violations)
 		}
+	}
+}
+
+// Callers say how long calls take, as the client library does: a slow host gets
+// few of them.
+func TestSlowHostIsAvoided(t *testing.T) {
+	p := shipped(t, "slow-host")
+	tally := outcome.New(p, 1, Least(p))
+	mustRun(t, Config{Seed: 1, Plan: p, Alike: true, Observe: tally.Add})
+	s := tally.Summary()
+	if a := s.Afflicted[0]; a.Picks < 1000 || a.BadShare() > a.Fair/10 {
+		t.Errorf("%.1f %% of %d calls went to the slow host", 100*a.BadShare(), a.Picks)
 	}
 }
 
