@@ -25,21 +25,21 @@ func (f *Fault) Afflict(h *workload.Host, down bool) {
 }
 
 // Victims are whom a fault means, by their numbers from 0 on; nil where it means
-// none of the kind.
-type Victims struct{ Hosts, Zones, Modules, Agents []bool }
+// none of the kind. Services are agents, dns or reporters, as the target says.
+type Victims struct{ Hosts, Zones, Modules, Services []bool }
 
 // Victims finds them. Shares of a target are drawn: to find the same ones again,
 // go through the faults of a plan in order, with NewRandom(seed, VictimsName).
 func (p *Plan) Victims(f *Fault, r *workload.Random) (v Victims) {
-	switch n := p.extent(f.Target.Kind); f.Target.Kind {
+	switch n := p.Count(f.Target.Kind); f.Target.Kind {
 	case Host:
 		v.Hosts = f.Target.Choose(n, r)
 	case Zone:
 		v.Zones = f.Target.Choose(n, r)
 	case Module:
 		v.Modules = f.Target.Choose(n, r)
-	case Agent:
-		v.Agents = f.Target.Choose(n, r)
+	case Agent, DNS, Reporter:
+		v.Services = f.Target.Choose(n, r)
 	}
 	return v
 }

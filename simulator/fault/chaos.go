@@ -15,6 +15,9 @@ const burst = 20 * time.Second
 func Chaos(seed uint64, spec workload.Spec, from, to time.Duration) *Plan {
 	r := workload.NewRandom(seed, "chaos")
 	p := &Plan{Name: "chaos", About: fmt.Sprintf("drawn from seed %d", seed), Workload: spec}
+	if many := workload.NewRandom(seed, "services"); many.Chance(0.25) {
+		p.Services = Services{DNS: 1 + many.Intn(3), Reporters: 1 + many.Intn(3)}
+	}
 	tries := 0
 	for at := from; at < to && tries < FaultsMax; at += burst {
 		tries += 3 + r.Intn(6)
@@ -37,7 +40,7 @@ func Chaos(seed uint64, spec workload.Spec, from, to time.Duration) *Plan {
 func (p *Plan) draw(r *workload.Random, from, to time.Duration) Fault {
 	s := &shapes[r.Intn(len(shapes))]
 	f := Fault{Kind: s.kind, Target: Target{Kind: s.targets[r.Intn(len(s.targets))]}}
-	if n := p.extent(f.Target.Kind); n > 1 {
+	if n := p.Count(f.Target.Kind); n > 1 {
 		f.Target.N = 1 + r.Intn(n)
 	}
 	f.At = r.Between(from, to-min(to-from, burst)/8)

@@ -31,10 +31,16 @@ func TestShippedPlans(t *testing.T) {
 
 func TestBadPlansAreRefusedWithTheirPlace(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"fault: []\n", "plan.yaml:1: fault: unknown key; allowed: name, about, workload, faults"},
+		{"fault: []\n", "plan.yaml:1: fault: unknown key; allowed: name, about, workload, services, faults"},
 		{"faults:\n  - {fault: melt, target: dns, at: 1s}\n", "plan.yaml:2: faults[0].fault:"},
 		{"faults:\n  - {fault: crash, target: host 99, at: 1s, for: 1s}\n", "plan.yaml:2: faults[0].target: there is no host 99; allowed: 1 to 20"},
-		{"faults:\n  - {fault: crash, target: moon, at: 1s, for: 1s}\n", "allowed: dns, reporter"},
+		{"faults:\n  - {fault: crash, target: moon, at: 1s, for: 1s}\n", "allowed: dns, dns 2, reporter"},
+		{"faults:\n  - {fault: crash, target: dns 2, at: 1s, for: 1s}\n", "plan.yaml:2: faults[0].target: there is no dns 2; allowed: 1 to 1"},
+		{"services: {reporters: 10}\n", "plan.yaml:1: services.reporters: 10 is out of range; allowed: a whole number from 1 to 9"},
+		{
+			"services: {dns: 2}\nfaults:\n  - {fault: crash, target: dns, at: 1s, for: 5s}\n  - {fault: crash, target: dns 2, at: 2s, for: 1s}\n",
+			"plan.yaml:4: faults[1]: crash of dns 2 while faults[0] is that of crash",
+		},
 		{"faults:\n  - {fault: crash, target: dns, at: 1s}\n", "faults[0].for: missing; crash needs for"},
 		{"faults:\n  - {fault: crash, target: dns, at: -1s, for: 1s}\n", "faults[0].at:"},
 		{"faults:\n  - {fault: crash, target: dns, at: 1s, for: 1s, rate: 0.5}\n", "faults[0].rate: crash does not have it; allowed: for"},
@@ -62,14 +68,14 @@ func TestBadPlansAreRefusedWithTheirPlace(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	for text, want := range map[string]Target{
-		"dns": {Kind: DNS}, "host 3": {Kind: Host, N: 3}, "agents": {Kind: Agent}, "hosts 20%": {Kind: Host, N: 20, Share: true},
+		"dns": {Kind: DNS}, "host 3": {Kind: Host, N: 3}, "agents": {Kind: Agent}, "dns 2": {Kind: DNS, N: 2}, "reporter": {Kind: Reporter}, "hosts 20%": {Kind: Host, N: 20, Share: true},
 	} {
 		var got Target
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want || got.String() != text {
 			t.Errorf("%s: %+v %q, %v", text, got, got, err)
 		}
 	}
-	for _, text := range []string{"", "dns 1", "host", "host 0", "hosts 101%", "hosts 3", "host -1", "host 99999999"} {
+	for _, text := range []string{"", "dns 0", "database 1", "reporters", "host", "host 0", "hosts 101%", "hosts 3", "host -1", "host 99999999"} {
 		if err := new(Target).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken", text)
 		}
@@ -92,7 +98,7 @@ func TestChaos(t *testing.T) {
 			f := &p.Faults[i]
 			seen[f.Kind]++
 			f.check(func(key, format string, args ...any) { t.Errorf("seed %d: %+v: %s", seed, f, key) })
-			if f.At < 5*time.Second || f.Target.N > p.extent(f.Target.Kind) {
+			if f.At < 5*time.Second || f.Target.N > p.Count(f.Target.Kind) {
 				t.Errorf("seed %d: %+v", seed, f)
 			}
 		}
@@ -129,7 +135,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		for i := range p.Faults {
 			x := &p.Faults[i]
-			if x.Kind.shape() == nil || x.At < 0 || x.For < 0 || !x.Target.Share && x.Target.N > p.extent(x.Target.Kind) {
+			if x.Kind.shape() == nil || x.At < 0 || x.For < 0 || !x.Target.Share && x.Target.N > p.Count(x.Target.Kind) {
 				t.Errorf("%+v", x)
 			}
 		}

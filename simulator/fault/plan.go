@@ -18,9 +18,21 @@ type Plan struct {
 	Name     string        `yaml:"name" pattern:"^[a-z0-9-]*$" len:"0..64" doc:"of the plan"`
 	About    string        `yaml:"about" len:"0..500" doc:"what it shows"`
 	Workload workload.Spec `yaml:"workload" doc:"the world without faults"`
+	Services Services      `yaml:"services" doc:"how many of those of which there may be several, on one database"`
 	Faults   []Fault       `yaml:"faults" len:"0..1000" doc:"what goes wrong"`
 
 	lines *strictyaml.Lines // nil: it was drawn, or made by a program
+}
+
+// Services are how many there are; 0 is one.
+type Services struct {
+	DNS       int `yaml:"dns" range:"1..9" doc:"each agent knows all, and uses one"`
+	Reporters int `yaml:"reporters" range:"1..9" doc:"each agent knows all, and uses one"`
+}
+
+// world is one without faults.
+func world() *Plan {
+	return &Plan{Workload: workload.Default(), Services: Services{DNS: 1, Reporters: 1}}
 }
 
 // Fault is one thing that goes wrong: at a time, for some time, to somebody.
@@ -57,7 +69,7 @@ func (p *Plan) End() (end time.Duration) {
 // ReadFile reads and checks a plan. What its workload leaves open is that of
 // workload.Default.
 func ReadFile(path string) (*Plan, error) {
-	p := &Plan{Workload: workload.Default()}
+	p := world()
 	lines, err := strictyaml.ReadFile(path, p)
 	if err != nil {
 		return nil, err
@@ -67,7 +79,7 @@ func ReadFile(path string) (*Plan, error) {
 
 // Decode is ReadFile of a file's contents; file is its name for errors.
 func Decode(file string, data []byte) (*Plan, error) {
-	p := &Plan{Workload: workload.Default()}
+	p := world()
 	lines, err := strictyaml.Decode(file, data, p)
 	if err != nil {
 		return nil, err
@@ -77,7 +89,7 @@ func Decode(file string, data []byte) (*Plan, error) {
 
 // Schema is the JSON Schema of plans.
 func Schema() []byte {
-	return strictyaml.Schema("https://lars/simulator/plan.schema.json", "A plan of faults for lars sim", Plan{Workload: workload.Default()})
+	return strictyaml.Schema("https://lars/simulator/plan.schema.json", "A plan of faults for lars sim", *world())
 }
 
 // Errorf is an error about a place in the plan ("faults[2].target"), with file
@@ -99,7 +111,7 @@ func (p *Plan) check(lines *strictyaml.Lines) error {
 		f := &p.Faults[i]
 		at := fmt.Sprintf("faults[%d]", i)
 		f.check(func(key, format string, args ...any) { fail(at+"."+key, format, args...) })
-		if n := p.extent(f.Target.Kind); f.Target.N > n && !f.Target.Share {
+		if n := p.Count(f.Target.Kind); f.Target.N > n && !f.Target.Share {
 			fail(at+".target", "there is no %v; allowed: 1 to %d", f.Target, n)
 		}
 		for j := range i {
@@ -111,8 +123,8 @@ func (p *Plan) check(lines *strictyaml.Lines) error {
 	return errors.Join(errs...)
 }
 
-// extent is how many there are of a kind of target.
-func (p *Plan) extent(kind string) int {
+// Count is how many there are of a kind of target.
+func (p *Plan) Count(kind string) int {
 	w := &p.Workload
 	switch kind {
 	case Host:
@@ -123,6 +135,10 @@ func (p *Plan) extent(kind string) int {
 		return w.Hosts.Zones
 	case Agent:
 		return w.Callers.Count
+	case DNS:
+		return max(p.Services.DNS, 1)
+	case Reporter:
+		return max(p.Services.Reporters, 1)
 	}
 	return 1
 }

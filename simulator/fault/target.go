@@ -9,8 +9,7 @@ import (
 	"lars/simulator/workload"
 )
 
-// The kinds of targets. There is one dns, one reporter and one database; each
-// caller's machine has an agent.
+// The kinds of targets. There is one database; each caller's machine has an agent.
 const (
 	Host     = "host"
 	Zone     = "zone"
@@ -21,8 +20,9 @@ const (
 	Database = "database"
 )
 
-// Target is to whom something happens: "dns", "host 3", "hosts" for all of them
-// or "hosts 20%" for a share of them, drawn from the seed of the run.
+// Target is to whom something happens: "host 3", "hosts" for all of them or
+// "hosts 20%" for a share of them, drawn from the seed of the run. "dns" and
+// "reporter" are all of them, "dns 2" is one of several.
 type Target struct {
 	Kind  string
 	N     int  // from 1 on; 0: all
@@ -30,8 +30,8 @@ type Target struct {
 }
 
 var (
-	targetForm = regexp.MustCompile(`^(dns|reporter|database)$|^(host|zone|module|agent) ([1-9]\d{0,6})$|^(host|zone|module|agent)s(?: ([1-9]\d?|100)%)?$`)
-	targetHelp = "dns, reporter, database, host 3, hosts, hosts 20%, and so for zone, module, agent"
+	targetForm = regexp.MustCompile(`^(dns|reporter|database)$|^(dns|reporter|host|zone|module|agent) ([1-9]\d{0,6})$|^(host|zone|module|agent)s(?: ([1-9]\d?|100)%)?$`)
+	targetHelp = "dns, dns 2, reporter, reporter 2, database, host 3, hosts, hosts 20%, and so for zone, module, agent"
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -51,7 +51,7 @@ func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 // String is as it is written in a file.
 func (t Target) String() string {
 	switch {
-	case t.Kind == DNS || t.Kind == Reporter || t.Kind == Database:
+	case t.N == 0 && (t.Kind == DNS || t.Kind == Reporter || t.Kind == Database):
 		return t.Kind
 	case t.Share:
 		return fmt.Sprintf("%ss %d%%", t.Kind, t.N)

@@ -36,10 +36,11 @@ workload:
   callers: {count: 2, arrivals: constant, rate: 40, timeout: 5s, patience: 20s}
   modules: {count: 1, hosts: 4}
   hosts: {mean: 1ms, service: constant, errors: 0, errors_at_capacity: 0, wait_max: 20s}
+services: {dns: 2, reporters: 2}
 faults:
   - {fault: crash, target: host 2, at: 2500ms, for: 1s}
   - {fault: edits, target: module 1, at: 2500ms, for: 1s, every: 200ms}
-  - {fault: crash, target: dns, at: 3s, for: 300ms}
+  - {fault: crash, target: dns 1, at: 3s, for: 300ms}
   - {fault: crash, target: reporter, at: 3s, for: 300ms}
   - {fault: slow, target: database, at: 3s, for: 200ms, delay: 50ms}
 `

@@ -94,15 +94,11 @@ func (s *script) play(ctx context.Context) {
 // services are those that a fault means; of nil all.
 func (s *script) services(a *active) (all []*service) {
 	sv := s.r.services
-	if a == nil || a.Target.Kind == fault.DNS {
-		all = append(all, sv.dns)
-	}
-	if a == nil || a.Target.Kind == fault.Reporter {
-		all = append(all, sv.report)
-	}
-	for i, v := range sv.agents {
-		if a == nil || a.victims.Agents != nil && a.victims.Agents[i] {
-			all = append(all, v)
+	for kind, of := range map[string][]*service{fault.DNS: sv.dns, fault.Reporter: sv.reporters, fault.Agent: sv.agents} {
+		for i, v := range of {
+			if a == nil || a.Target.Kind == kind && a.victims.Services[i] {
+				all = append(all, v)
+			}
 		}
 	}
 	return all
@@ -328,7 +324,7 @@ func (s *script) roll1(h *host, down bool) {
 // disturbed them last was over, and some time for all to be connected again.
 func (s *script) routesSince(agent int, now time.Duration) (since time.Duration) {
 	for _, a := range s.list {
-		way := a.Target.Kind == fault.Database || a.Target.Kind == fault.DNS || a.victims.Agents != nil && a.victims.Agents[agent]
+		way := a.Target.Kind == fault.Database || a.Target.Kind == fault.DNS || a.Target.Kind == fault.Agent && a.victims.Services[agent]
 		if a.At > now || !way {
 			continue
 		}

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
+	"lars/simulator/fault"
 	"lars/system/route"
 	"lars/system/store"
 	"lars/system/store/sqlite"
@@ -23,13 +25,11 @@ type services struct {
 	folder string
 	truth  store.Store // meets no faults
 	store  *faulty     // what the services and the editor use
-	dns    *service
-	report *service
-	agents []*service
-	main   *up.System
+
+	dns, reporters, agents []*service
 }
 
-// service is one of them. What is done to it, is done in order on a goroutine
+// service is one of them, in a System of its own. What is done to it, is done in order on a goroutine
 // of its own, since to start and to stop takes a moment.
 type service struct {
 	name   string // of the package up
@@ -76,30 +76,58 @@ func startServices(ctx context.Context, r *run, edit []store.ModuleEdit) (s *ser
 	}
 	c := up.Config{
 		Backend: r.cfg.Backend, Open: r.cfg.Open, Program: r.cfg.Program, Store: s.store, StoreURL: "sqlite:" + path,
-		NoSamples: true, Folder: s.folder, Only: []string{up.DNS, up.Reporter}, Args: r.cfg.Args,
+		NoSamples: true, Folder: s.folder, Args: r.cfg.Args,
 	}
-	if s.main, err = up.Start(ctx, c); err != nil {
-		return s, err
+	for range r.cfg.Plan.Count(fault.DNS) {
+		if err := start(ctx, c, up.DNS, &s.dns); err != nil {
+			return s, err
+		}
 	}
-	s.dns, s.report = newService(up.DNS, s.main), newService(up.Reporter, s.main)
+	for range r.cfg.Plan.Count(fault.Reporter) {
+		if err := start(ctx, c, up.Reporter, &s.reporters); err != nil {
+			return s, err
+		}
+	}
 	for i := range r.cfg.Plan.Workload.Callers.Count {
-		c := c
-		on := func(m route.Module, h route.Host, out bool) { r.moved(i, m, h, out) }
-		c.Only, c.Log, c.Stderr = []string{up.Agent}, slog.New(moves{slog.DiscardHandler, on}), told{on}
-		c.Folder = filepath.Join(s.folder, fmt.Sprint("agent-", i+1))
-		if err := os.Mkdir(c.Folder, 0o700); err != nil {
+		if err := s.startAgent(ctx, r, c, i); err != nil {
 			return s, err
 		}
-		c.Args = map[string][]string{up.Agent: append([]string{
-			"--dns", s.main.Addrs(up.DNS)[0], "--reporter", s.main.Addrs(up.Reporter)[0], "--caller", callerName(i),
-		}, r.cfg.Args[up.Agent]...)}
-		a, err := up.Start(ctx, c)
-		if err != nil {
-			return s, err
-		}
-		s.agents = append(s.agents, newService(up.Agent, a))
 	}
 	return s, nil
+}
+
+// start starts one more of a kind.
+func start(ctx context.Context, c up.Config, name string, all *[]*service) error {
+	c.Only = []string{name}
+	v, err := up.Start(ctx, c)
+	if err == nil {
+		*all = append(*all, newService(name, v))
+	}
+	return err
+}
+
+func (s *services) startAgent(ctx context.Context, r *run, c up.Config, i int) error {
+	on := func(m route.Module, h route.Host, out bool) { r.moved(i, m, h, out) }
+	c.Log, c.Stderr = slog.New(moves{slog.DiscardHandler, on}), told{on}
+	c.Folder = filepath.Join(s.folder, fmt.Sprint("agent-", i+1))
+	if err := os.Mkdir(c.Folder, 0o700); err != nil {
+		return err
+	}
+	c.Args = map[string][]string{up.Agent: append([]string{
+		"--dns", addrs(s.dns, i), "--reporter", addrs(s.reporters, i), "--caller", callerName(i),
+	}, r.cfg.Args[up.Agent]...)}
+	return start(ctx, c, up.Agent, &s.agents)
+}
+
+// addrs are those of a kind of service, for an agent, which begins with one of
+// its own.
+func addrs(all []*service, first int) string {
+	var list []string
+	for i := range all {
+		v := all[(first+i)%len(all)]
+		list = append(list, v.system.Addrs(v.name)[0])
+	}
+	return strings.Join(list, ",")
 }
 
 // callerName is the address under which an agent reports.
@@ -119,21 +147,12 @@ func (v *service) end(ctx context.Context) error {
 // close ends everything: in order what has not ended yet, while ctx lasts.
 func (s *services) close(ctx context.Context) error {
 	var err error
-	for _, a := range s.agents {
-		err = errors.Join(err, a.end(ctx))
-		_, e := a.system.Close(ctx)
+	for _, v := range slices.Concat(s.agents, s.reporters, s.dns) {
+		err = errors.Join(err, v.end(ctx))
+		_, e := v.system.Close(ctx)
 		err = errors.Join(err, e)
 	}
-	for _, v := range []*service{s.report, s.dns} {
-		if v != nil {
-			err = errors.Join(err, v.end(ctx))
-		}
-	}
-	if s.main != nil {
-		_, e := s.main.Close(ctx)
-		err = errors.Join(err, e)
-	}
-	s.agents, s.report, s.dns, s.main = nil, nil, nil, nil
+	s.agents, s.reporters, s.dns = nil, nil, nil
 	return err
 }
 

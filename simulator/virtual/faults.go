@@ -36,7 +36,7 @@ type active struct {
 
 func newFaults(r *run) *faults {
 	f := &faults{r: r, random: workload.NewRandom(r.seed, fault.VictimsName)}
-	f.base = r.w.Link(r.dns.host, r.reporter.host)
+	f.base = r.w.Link(r.dns[0].host, r.reporters[0].host)
 	for i := range r.plan.Faults {
 		a := &active{Fault: r.plan.Faults[i]}
 		f.resolve(a)
@@ -53,15 +53,11 @@ func (f *faults) resolve(a *active) {
 	r, spec := f.r, &f.r.plan.Workload
 	switch a.Target.Kind {
 	case fault.DNS:
-		a.procs = []*process{r.dns}
+		a.procs = f.choose(a, r.dns)
 	case fault.Reporter:
-		a.procs = []*process{r.reporter}
+		a.procs = f.choose(a, r.reporters)
 	case fault.Agent:
-		for i, is := range a.Target.Choose(len(r.agents), f.random) {
-			if is {
-				a.procs = append(a.procs, r.agents[i].process)
-			}
-		}
+		a.procs = f.choose(a, r.agentProcesses())
 	case fault.Module:
 		for i, is := range a.Target.Choose(len(r.modules), f.random) {
 			if is {
@@ -84,6 +80,15 @@ func (f *faults) resolve(a *active) {
 			}
 		}
 	}
+}
+
+func (f *faults) choose(a *active, all []*process) (some []*process) {
+	for i, is := range a.Target.Choose(len(all), f.random) {
+		if is {
+			some = append(some, all[i])
+		}
+	}
+	return some
 }
 
 func (f *faults) schedule() {
@@ -173,17 +178,13 @@ func (f *faults) apply() {
 			delay += a.Delay
 		}
 	}
-	f.r.dns.host.SetWorkDelay(delay)
-	f.r.reporter.host.SetWorkDelay(delay)
+	each(slices.Concat(f.r.dns, f.r.reporters), func(p *process) { p.host.SetWorkDelay(delay) })
 	f.links()
 }
 
 // links sets those between all machines of the system.
 func (f *faults) links() {
-	all := []*process{f.r.dns, f.r.reporter}
-	for _, a := range f.r.agents {
-		all = append(all, a.process)
-	}
+	all := slices.Concat(f.r.dns, f.r.reporters, f.r.agentProcesses())
 	for i, x := range all {
 		for _, y := range all[:i] {
 			l := f.base
@@ -340,17 +341,15 @@ func without(hosts []store.Host, h store.Host) []store.Host {
 }
 
 // disturbs reports whether a fault is between the database and an agent, by way
-// of another process.
-func (a *active) disturbs(way, agent *process) bool {
-	if a.Target.Kind == fault.Database {
+// of a kind of service: of any of them, for the agent may use each.
+func (a *active) disturbs(way string, agent *process) bool {
+	switch a.Target.Kind {
+	case fault.Database:
 		return true
+	case way:
+		return a.Kind != fault.Clock
 	}
-	for _, p := range a.procs {
-		if p == way || p == agent {
-			return a.Kind != fault.Clock
-		}
-	}
-	return false
+	return a.Kind != fault.Clock && slices.Contains(a.procs, agent)
 }
 
 // routesSince is since when routes have come to an agent in time: since what
@@ -360,15 +359,32 @@ func (f *faults) routesSince(agent *agentProcess, now time.Duration) (since time
 		return check.Never
 	}
 	for _, a := range f.list {
-		if a.At > now || !a.disturbs(f.r.dns, agent.process) {
+		if a.At > now || !a.disturbs(fault.DNS, agent.process) {
 			continue
 		}
-		if a.End()+settleFor > now {
+		end := a.End() + settleFor
+		if f.spared(a, now) {
+			end = a.At + changeWithin
+		}
+		if end > now {
 			return check.Never
 		}
-		since = max(since, a.End()+settleFor)
+		since = max(since, end)
 	}
 	return since
+}
+
+// spared reports whether a fault kills some of several dns while another one is
+// well: agents change over to that.
+func (f *faults) spared(a *active, now time.Duration) bool {
+	if a.Kind != fault.Crash || a.Target.Kind != fault.DNS {
+		return false
+	}
+	return slices.ContainsFunc(f.r.dns, func(p *process) bool {
+		return !slices.ContainsFunc(f.list, func(b *active) bool {
+			return slices.Contains(b.procs, p) && b.At <= now && now < b.End()+settleFor
+		})
+	})
 }
 
 // misdates reports whether the reporter's clock is set back by so much that what
@@ -393,7 +409,7 @@ func (f *faults) savingUntil(agent int, now time.Duration) time.Duration {
 		moved = false
 		for _, a := range f.list {
 			// What kills the agent now disturbs nothing before.
-			if a.At < now && now < a.End()+settleFor && (a.disturbs(f.r.reporter, of) || of == nil && a.Target.Kind == fault.Agent) {
+			if a.At < now && now < a.End()+settleFor && (a.disturbs(fault.Reporter, of) || of == nil && a.Target.Kind == fault.Agent) {
 				now, moved = a.At, true
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"lars/backends/sim"
@@ -165,8 +166,36 @@ func tampered(st store.Store, with func(store.Store) store.Store) store.Store {
 	return with(st)
 }
 
-func (r *run) newDNS() *process {
-	p := r.newProcess("dns")
+// newServices makes the processes of one kind.
+func newServices(n int, start func(name string) *process, kind string) (all []*process) {
+	for i := range n {
+		name := kind
+		if i > 0 {
+			name = fmt.Sprintf("%s-%d", kind, i+1)
+		}
+		all = append(all, start(name))
+	}
+	return all
+}
+
+func (r *run) agentProcesses() (all []*process) {
+	for _, a := range r.agents {
+		all = append(all, a.process)
+	}
+	return all
+}
+
+// peer is a kind of service to an agent, which begins with one of its own.
+func peer(all []*process, port, first int) agent.Peer {
+	var addrs []string
+	for i := range all {
+		addrs = append(addrs, all[(first+i)%len(all)].addr(port).String())
+	}
+	return agent.Peer{Addrs: strings.Join(addrs, ",")}
+}
+
+func (r *run) newDNS(name string) *process {
+	p := r.newProcess(name)
 	p.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
 		return dns.Start(rc, dns.Config{
 			IP: p.host.Addr().String(), Port: wire.DNSPort, Wall: p.host.Now, Seed: seed,
@@ -180,8 +209,8 @@ func (p *process) dnsService() *dns.Service {
 	return s
 }
 
-func (r *run) newReporter() *process {
-	p := r.newProcess("reporter")
+func (r *run) newReporter(name string) *process {
+	p := r.newProcess(name)
 	p.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
 		return reporter.Start(rc, reporter.Config{
 			IP: p.host.Addr().String(), Port: wire.ReporterPort, Wall: p.host.Now, Seed: seed, QueueBytesMax: 16 << 20,
@@ -224,8 +253,7 @@ func (r *run) newAgent(i int) *agentProcess {
 		r.known.Killed(a.kept, a.name)
 		return agent.Start(rc, agent.Config{
 			IP: a.host.Addr().String(), Port: wire.AgentPort,
-			DNS:        agent.Peer{Addrs: r.dns.addr(wire.DNSPort).String()},
-			Reporter:   agent.Peer{Addrs: r.reporter.addr(wire.ReporterPort).String()},
+			DNS: peer(r.dns, wire.DNSPort, i), Reporter: peer(r.reporters, wire.ReporterPort, i),
 			RoutesFile: "routes", Files: a.files,
 			Caller: callerOf(i, a.lives).String(),
 			Wall:   a.host.Now, Seed: seed, Balance: a.settings(),

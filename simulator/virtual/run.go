@@ -32,9 +32,11 @@ const (
 	chaosFor  = 20 * time.Second // in which faults are drawn, unless for longer
 
 	pickBound = 2 * time.Second // from an edit to every agent: a poll of dns, 250 ms, and the way
-	saveBound = 5 * time.Second // from a call to the database
-	keepBound = 3 * time.Second // from a route to the disk of an agent
-	errorsMax = 0.05            // share of calls that fail in calm times
+	// changeWithin is from the death of a dns to when routes come from another one.
+	changeWithin = 5 * time.Second
+	saveBound    = 5 * time.Second // from a call to the database
+	keepBound    = 3 * time.Second // from a route to the disk of an agent
+	errorsMax    = 0.05            // share of calls that fail in calm times
 	// Results that may wait in the reporter: while all is well, and otherwise.
 	waitingWell, waitingMax = 2000, 100_000
 	lookEvery               = time.Second
@@ -115,17 +117,16 @@ type run struct {
 	calm   time.Duration    // when all must be well
 	end    time.Duration    // when callers stop
 
-	db       *memory.Database
-	truth    *memory.Store // of ours: it meets no faults
-	peeking  bool
-	dns      *process
-	reporter *process
-	agents   []*agentProcess
-	callers  []*caller
-	modules  []*module
-	popular  *workload.Popularity
-	editor   *editor
-	faults   *faults
+	db             *memory.Database
+	truth          *memory.Store // of ours: it meets no faults
+	peeking        bool
+	dns, reporters []*process
+	agents         []*agentProcess
+	callers        []*caller
+	modules        []*module
+	popular        *workload.Popularity
+	editor         *editor
+	faults         *faults
 
 	answers *check.Answers
 	picks   *check.Picks
@@ -195,13 +196,13 @@ func (r *run) build() {
 	r.truth = r.db.Open()
 	r.makeModules()
 	r.editor = newEditor(r)
-	r.dns, r.reporter = r.newDNS(), r.newReporter()
+	r.dns = newServices(r.plan.Count(fault.DNS), r.newDNS, "dns")
+	r.reporters = newServices(r.plan.Count(fault.Reporter), r.newReporter, "reporter")
 	for i := range r.plan.Workload.Callers.Count {
 		r.agents = append(r.agents, r.newAgent(i))
 	}
 	r.faults = newFaults(r)
-	r.dns.boot()
-	r.reporter.boot()
+	each(slices.Concat(r.dns, r.reporters), (*process).boot)
 	for i, a := range r.agents {
 		a.boot()
 		r.callers = append(r.callers, newCaller(r, i, a))
@@ -218,18 +219,7 @@ func (r *run) look() {
 	for _, a := range r.agents {
 		a.sample(now)
 	}
-	if s := r.dns.dnsService(); s != nil {
-		st := s.Stats()
-		limit := int64(len(r.agents) * len(r.modules) * (1 + r.dns.lives + r.faults.count()))
-		check.Gauge(&r.log, now, "subscriptions at dns", st.Subscriptions, limit)
-	}
-	if s := r.reporter.reporterService(); s != nil {
-		limit := int64(waitingMax)
-		if r.faults.savingUntil(-1, now) == now {
-			limit = waitingWell
-		}
-		check.Gauge(&r.log, now, "results waiting in the reporter", int64(s.Stats().Waiting), limit)
-	}
+	r.lookAtServices(now)
 	if now < r.end {
 		// One module of each agent, in turn.
 		m := r.modules[int(now/lookEvery)%len(r.modules)]
@@ -237,6 +227,24 @@ func (r *run) look() {
 			c.askRoute(m.name)
 		}
 		r.w.At(now+lookEvery, r.look)
+	}
+}
+
+func (r *run) lookAtServices(now time.Duration) {
+	for _, p := range r.dns {
+		if s := p.dnsService(); s != nil {
+			limit := int64(len(r.agents) * len(r.modules) * (1 + p.lives + r.faults.count()))
+			check.Gauge(&r.log, now, "subscriptions at "+p.name, s.Stats().Subscriptions, limit)
+		}
+	}
+	limit := int64(waitingMax)
+	if r.faults.savingUntil(-1, now) == now {
+		limit = waitingWell
+	}
+	for _, p := range r.reporters {
+		if s := p.reporterService(); s != nil {
+			check.Gauge(&r.log, now, "results waiting in "+p.name, int64(s.Stats().Waiting), limit)
+		}
 	}
 }
 
@@ -260,8 +268,7 @@ func (r *run) finish() {
 	for _, a := range r.agents {
 		a.close()
 	}
-	r.reporter.close()
-	r.dns.close()
+	each(slices.Concat(r.reporters, r.dns), (*process).close)
 	now := r.w.Now()
 	r.editor.check(now)
 	for _, m := range r.modules {
