@@ -143,6 +143,14 @@ func (p *Plan) Count(kind string) int {
 	return 1
 }
 
+// Misdates reports whether the reporter's clock is set back by so much that what
+// it accepts then is soon older than keep, for which it keeps totals by minute.
+func (p *Plan) Misdates(keep time.Duration) bool {
+	return slices.ContainsFunc(p.Faults, func(f Fault) bool {
+		return f.Kind == Clock && f.Target.Kind == Reporter && f.Back && f.By >= keep
+	})
+}
+
 // contradicts reports whether two faults would undo each other: both stop, or
 // slow down, the same process, or are of one kind, at the same time.
 func (f *Fault) contradicts(g *Fault) bool {

@@ -80,6 +80,9 @@ func (r *run) close() (b Books) {
 		b.Counted += books.Counted
 		books.Check(&r.log, r.now())
 	}
+	if r.cfg.Plan.Misdates(minutesKeep) {
+		return b
+	}
 	if !b.Killed {
 		check.CheckTotals(&r.log, r.now(), b.Minutes, b.Latest)
 	} else if b.Minutes < b.Counted || b.Minutes > b.Sent {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"lars/simulator/fault"
 )
@@ -14,12 +15,14 @@ const (
 	hostsMax   = 1000 // of all modules, with those that join
 	rateMax    = 20_000
 	inFlight   = 5000 // calls at once; what is due beyond fails
+
+	minutesKeep = 7 * 24 * time.Hour // the reporter's default
 )
 
 // can are the kinds of faults that can be done live.
 var can = []fault.Kind{
 	fault.Crash, fault.Hang, fault.Slow, fault.Errors, fault.Flap, fault.Refuse, fault.Brownout,
-	fault.Edits, fault.Rolling, fault.ScaleOut, fault.ScaleIn,
+	fault.Clock, fault.Edits, fault.Rolling, fault.ScaleOut, fault.ScaleIn,
 }
 
 // Check tells everything in a plan that cannot be done live, with its place and
@@ -36,6 +39,8 @@ func Check(p *fault.Plan, processes bool) error {
 			fail(at+".fault", "%s cannot be done live, only by 'lars sim virtual'; allowed: %s", f.Kind, kinds())
 		case (f.Kind == fault.Hang || f.Kind == fault.Slow) && service && !processes:
 			fail(at+".fault", "%s of %v needs --processes; allowed without: crash", f.Kind, f.Target)
+		case f.Kind == fault.Clock && processes:
+			fail(at+".fault", "clock of %v cannot be set with --processes, which read the machine's; allowed: without --processes", f.Target)
 		case f.Target.Kind == fault.Database && processes:
 			fail(at+".target", "database cannot be disturbed with --processes; allowed: without --processes")
 		}

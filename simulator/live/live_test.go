@@ -43,6 +43,8 @@ faults:
   - {fault: crash, target: dns 1, at: 3s, for: 300ms}
   - {fault: crash, target: reporter, at: 3s, for: 300ms}
   - {fault: slow, target: database, at: 3s, for: 200ms, delay: 50ms}
+  - {fault: clock, target: reporter, at: 2500ms, for: 800ms, by: 87600h}
+  - {fault: clock, target: agents, at: 2500ms, for: 800ms, by: 1h, back: true}
 `
 
 // dueCalls counts the calls that a plan makes, from its workload alone.
@@ -135,7 +137,7 @@ func write(t *testing.T, r *Result, network string) {
 		t.Fatal(err)
 	}
 	run := f.Run
-	if run.Status != "valid" || len(run.Faults) != 5 || run.Scenario.Network != network || run.Scenario.Text != crash || run.Arm(r.Backend+".get_host") == nil {
+	if run.Status != "valid" || len(run.Faults) != 7 || run.Scenario.Network != network || run.Scenario.Text != crash || run.Arm(r.Backend+".get_host") == nil {
 		t.Errorf("%+v", run)
 	}
 	if arm := run.Arm(r.Backend); arm.Errors() != arm.Correctness.Sent-arm.Correctness.Acked || arm.Errors() == 0 {
@@ -179,7 +181,9 @@ func TestCheck(t *testing.T) {
 		text, want string
 		processes  bool
 	}{
-		{"faults:\n- {fault: clock, target: dns, at: 1s, for: 1s, by: 1h}", "plan.yaml:2: faults[0].fault: clock cannot be done live, only by 'lars sim virtual'; allowed: crash, hang,", false},
+		{"faults:\n- {fault: off, target: dns, at: 1s, for: 1s}", "plan.yaml:2: faults[0].fault: off cannot be done live, only by 'lars sim virtual'; allowed: crash, hang,", false},
+		{"faults:\n- {fault: clock, target: dns, at: 1s, for: 1s, by: 1h}", "", false},
+		{"faults:\n- {fault: clock, target: dns, at: 1s, for: 1s, by: 1h}", "plan.yaml:2: faults[0].fault: clock of dns cannot be set with --processes", true},
 		{"faults:\n- {fault: network, target: dns, at: 1s, for: 1s, loss: 0.1}", "network cannot be done live", true},
 		{"faults:\n- {fault: partition, target: agents, at: 1s, for: 1s}", "partition cannot be done live", true},
 		{"faults:\n- {fault: rollback, target: database, at: 1s, for: 1s}", "rollback cannot be done live", false},

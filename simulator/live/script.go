@@ -119,6 +119,12 @@ func (s *script) begin(a *active) {
 		if all := s.services(a); len(all) > 0 {
 			s.brake(a, all, a.At, false)
 		}
+	case fault.Clock:
+		by := a.By
+		if a.Back {
+			by = -by
+		}
+		s.skew(a, by)
 	case fault.Flap:
 		s.flap(a, a.At)
 	case fault.Edits:
@@ -156,10 +162,18 @@ func (s *script) finish(a *active) {
 		for _, v := range s.services(a) {
 			v.signal(syscall.SIGCONT)
 		}
+	case fault.Clock:
+		s.skew(a, 0)
 	case fault.Refuse:
 		s.restart(a)
 	}
 	s.apply()
+}
+
+func (s *script) skew(a *active, by time.Duration) {
+	for _, v := range s.services(a) {
+		v.skew.Store(int64(by))
+	}
 }
 
 // restart empties the hosts that a fault means.

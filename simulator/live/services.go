@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"lars/simulator/fault"
 	"lars/system/route"
@@ -36,12 +38,13 @@ type service struct {
 	system *up.System
 	jobs   chan func()
 	done   sync.WaitGroup
-	killed bool // once: what it had counted is not known
+	killed bool          // once: what it had counted is not known
+	skew   *atomic.Int64 // of its clock, in nanoseconds
 	stats  json.RawMessage
 }
 
-func newService(name string, s *up.System) *service {
-	v := &service{name: name, system: s, jobs: make(chan func(), 1000)}
+func newService(name string, s *up.System, skew *atomic.Int64) *service {
+	v := &service{name: name, system: s, jobs: make(chan func(), 1000), skew: skew}
 	v.done.Go(func() {
 		for f := range v.jobs {
 			f()
@@ -98,10 +101,11 @@ func startServices(ctx context.Context, r *run, edit []store.ModuleEdit) (s *ser
 
 // start starts one more of a kind.
 func start(ctx context.Context, c up.Config, name string, all *[]*service) error {
-	c.Only = []string{name}
+	skew := new(atomic.Int64)
+	c.Only, c.Wall = []string{name}, func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
 	v, err := up.Start(ctx, c)
 	if err == nil {
-		*all = append(*all, newService(name, v))
+		*all = append(*all, newService(name, v, skew))
 	}
 	return err
 }

@@ -387,17 +387,6 @@ func (f *faults) spared(a *active, now time.Duration) bool {
 	})
 }
 
-// misdates reports whether the reporter's clock is set back by so much that what
-// it accepts then is soon too old to keep.
-func (f *faults) misdates() bool {
-	for _, a := range f.list {
-		if a.Kind == fault.Clock && a.Target.Kind == fault.Reporter && a.Back && a.By >= minutesKeep {
-			return true
-		}
-	}
-	return false
-}
-
 // savingUntil is until when statistics of an agent were saved in time; of all
 // agents, when it is negative.
 func (f *faults) savingUntil(agent int, now time.Duration) time.Duration {

@@ -389,7 +389,7 @@ func (r *run) balance(now time.Duration) {
 	}
 	// The latest figures recover from a fail-over, what adds up cannot. Nor can
 	// what a reporter with a wrong clock put into a minute that is trimmed soon.
-	if !r.faults.rolledBack && !r.faults.misdates() {
+	if !r.faults.rolledBack && !r.plan.Misdates(minutesKeep) {
 		check.CheckTotals(&r.log, now, minutes, all)
 	}
 }

@@ -74,7 +74,7 @@ func (s *System) embedDNS(log *slog.Logger, args []string) (part, error) {
 	if err := parse(DNS, c.Keys(), args); err != nil {
 		return nil, err
 	}
-	c.Log = log
+	c.Log, c.Wall = log, s.cfg.Wall
 	return s.run(reactor.Config{Loops: c.Threads}, func(r *reactor.Reactor) (service, func() any, error) {
 		v, err := dns.Start(r, c, s.cfg.Store)
 		return v, func() any { return v.Stats() }, err
@@ -86,7 +86,7 @@ func (s *System) embedReporter(log *slog.Logger, args []string) (part, error) {
 	if err := parse(Reporter, c.Keys(), args); err != nil {
 		return nil, err
 	}
-	c.Log = log
+	c.Log, c.Wall = log, s.cfg.Wall
 	return s.run(c.Reactor(), func(r *reactor.Reactor) (service, func() any, error) {
 		v, err := reporter.Start(r, c, s.cfg.Store)
 		return v, func() any { return v.Stats() }, err
@@ -98,7 +98,7 @@ func (s *System) embedAgent(log *slog.Logger, args []string) (part, error) {
 	if err := parse(Agent, c.Keys(), args); err != nil {
 		return nil, err
 	}
-	c.Log = log
+	c.Log, c.Wall = log, s.cfg.Wall
 	return s.run(reactor.Config{Loops: c.Threads}, func(r *reactor.Reactor) (service, func() any, error) {
 		v, err := agent.Start(r, c)
 		return v, func() any { return v.Stats() }, err

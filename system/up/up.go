@@ -79,6 +79,9 @@ type Config struct {
 	// it is tried again. nil: nobody is told.
 	OnRestart func(service string, pid int, err error)
 
+	// Wall is the clock of services in this process; nil means time.Now.
+	Wall func() time.Time
+
 	Log    *slog.Logger // of services in this process; nil discards
 	Stderr io.Writer    // of processes, each line after the service's name; nil discards
 }

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"lars/backends"
 	"lars/system/store"
 	"lars/system/store/sqlite"
 )
@@ -167,6 +169,35 @@ func TestChildrenLastWords(t *testing.T) {
 		c.said(line)
 		if got := string(c.stats()); got != want {
 			t.Errorf("%q: %q", line, got)
+		}
+	}
+}
+
+// Every service in this process reads the clock that it is given.
+func TestWall(t *testing.T) {
+	st := open(t)
+	for _, name := range Services() {
+		read := make(chan struct{}, 1)
+		s, err := Start(t.Context(), Config{
+			Backend: "std", Open: backends.Open, Store: st, Folder: t.TempDir(), Only: []string{name},
+			Wall: func() time.Time {
+				select {
+				case read <- struct{}{}:
+				default:
+				}
+				return time.Now()
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-read:
+		case <-time.After(20 * time.Second):
+			t.Errorf("%s does not read its clock", name)
+		}
+		if _, err := s.Close(t.Context()); err != nil {
+			t.Error(err)
 		}
 	}
 }
