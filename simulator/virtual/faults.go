@@ -359,6 +359,9 @@ func (f *faults) routesSince(agent *agentProcess, now time.Duration) (since time
 		return check.Never
 	}
 	for _, a := range f.list {
+		if a.At <= now && a.Kind == fault.ScaleIn {
+			since = max(since, a.At) // where a third of all routes is gone, dns doubts, and anew with each such edit
+		}
 		if a.At > now || !a.disturbs(fault.DNS, agent.process) {
 			continue
 		}
