@@ -98,10 +98,10 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestBooks(t *testing.T) {
-	good := Books{Who: "agent", Sent: 10, Exposed: 3, Received: 8, Counted: 7, Due: 5, Latest: 6}
+	good := Books{Who: "agent", Sent: 10, Exposed: 3, Doubled: 2, Received: 8, Counted: 7, Due: 5, Latest: 6}
 	for what, change := range map[string]func(*Books){
 		"":                        func(*Books) {},
-		"received 11":             func(b *Books) { b.Received = 11 },
+		"received 13":             func(b *Books) { b.Received = 13 },
 		"at most 3 could be lost": func(b *Books) { b.Received = 6 },
 		"which counted 7":         func(b *Books) { b.Latest = 8 },
 		"at least 5 had to":       func(b *Books) { b.Latest = 4 },

@@ -25,7 +25,8 @@ func (f *Fault) Afflict(h *workload.Host, down bool) {
 }
 
 // Victims are whom a fault means, by their numbers from 0 on; nil where it means
-// none of the kind. Services are agents, dns or reporters, as the target says.
+// none of the kind. Services are agents, dns, reporters or callers, as
+// the target says.
 type Victims struct{ Hosts, Zones, Modules, Services []bool }
 
 // Victims finds them. Shares of a target are drawn: to find the same ones again,
@@ -38,7 +39,7 @@ func (p *Plan) Victims(f *Fault, r *workload.Random) (v Victims) {
 		v.Zones = f.Target.Choose(n, r)
 	case Module:
 		v.Modules = f.Target.Choose(n, r)
-	case Agent, DNS, Reporter:
+	case Agent, DNS, Reporter, Caller:
 		v.Services = f.Target.Choose(n, r)
 	}
 	return v

@@ -53,8 +53,8 @@ var shapes = [...]shape{
 	{Rolling, []string{Module}, []string{"for"}, nil, "each host leaves, restarts and returns, within for"},
 	{ScaleOut, []string{Module}, []string{"count"}, nil, "hosts join"},
 	{ScaleIn, []string{Module}, []string{"count"}, nil, "hosts leave, but one stays"},
-	{Network, []string{Agent, DNS, Reporter}, []string{"for"}, []string{"delay", "jitter", "loss", "duplicate", "reorder"}, "of all packets to and from it"},
-	{Partition, []string{Agent, DNS, Reporter}, []string{"for"}, nil, "cut off from all others"},
+	{Network, []string{Agent, DNS, Reporter, Caller}, []string{"for"}, []string{"delay", "jitter", "loss", "duplicate", "reorder"}, "of all packets to and from it; of a caller, of those to and from its agent"},
+	{Partition, []string{Agent, DNS, Reporter, Caller}, []string{"for"}, nil, "cut off from all others; a caller, from its agent"},
 	{Rollback, []string{Database}, []string{"for"}, nil, "what is written meanwhile is lost"},
 }
 

@@ -133,7 +133,7 @@ func (p *Plan) Count(kind string) int {
 		return w.Modules.Count
 	case Zone:
 		return w.Hosts.Zones
-	case Agent:
+	case Agent, Caller:
 		return w.Callers.Count
 	case DNS:
 		return max(p.Services.DNS, 1)

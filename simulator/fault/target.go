@@ -9,11 +9,13 @@ import (
 	"lars/simulator/workload"
 )
 
-// The kinds of targets. There is one database; each caller's machine has an agent.
+// The kinds of targets. There is one database; each caller's machine has
+// an agent. What happens to a caller happens between it and that agent.
 const (
 	Host     = "host"
 	Zone     = "zone"
 	Module   = "module"
+	Caller   = "caller"
 	Agent    = "agent"
 	DNS      = "dns"
 	Reporter = "reporter"
@@ -30,8 +32,8 @@ type Target struct {
 }
 
 var (
-	targetForm = regexp.MustCompile(`^(dns|reporter|database)$|^(dns|reporter|host|zone|module|agent) ([1-9]\d{0,6})$|^(host|zone|module|agent)s(?: ([1-9]\d?|100)%)?$`)
-	targetHelp = "dns, dns 2, reporter, reporter 2, database, host 3, hosts, hosts 20%, and so for zone, module, agent"
+	targetForm = regexp.MustCompile(`^(dns|reporter|database)$|^(dns|reporter|host|zone|module|caller|agent) ([1-9]\d{0,6})$|^(host|zone|module|caller|agent)s(?: ([1-9]\d?|100)%)?$`)
+	targetHelp = "dns, dns 2, reporter, reporter 2, database, host 3, hosts, hosts 20%, and so for zone, module, caller, agent"
 )
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lars/reactor"
+	"lars/simulator/check"
 	"lars/simulator/outcome"
 	"lars/simulator/workload"
 	"lars/system/store"
@@ -38,8 +39,10 @@ type call struct {
 	host   store.Host
 }
 
+func callerName(i int) string { return fmt.Sprintf("caller-%d", i+1) }
+
 func newCaller(r *run, i int, a *agentProcess) *caller {
-	name := fmt.Sprintf("caller-%d", i+1)
+	name := callerName(i)
 	c := &caller{
 		r: r, agent: a, zone: i % r.plan.Workload.Hosts.Zones, spec: &r.plan.Workload.Callers,
 		random: workload.NewRandom(r.seed, name), open: map[uint32]*call{}, final: map[store.Module]bool{},
@@ -48,8 +51,7 @@ func newCaller(r *run, i int, a *agentProcess) *caller {
 	if err != nil {
 		panic(err)
 	}
-	near := r.w.Link(r.w.Host(name), r.w.Host(name)) // as if they were one machine
-	r.w.Join(r.w.Host(name), a.host, near)
+	r.w.Join(r.w.Host(name), a.host, r.faults.near) // as if they were one machine
 	router := reactor.NewRouter()
 	router.Handle(wire.IDGetHostResponse, c.onHost, nil)
 	router.Handle(wire.IDAPIGetRouteResponse, c.onRoute, nil)
@@ -170,7 +172,9 @@ func (c *caller) onHost(req *reactor.Request) {
 		c.r.quota.Refused(c.agent.name, q.module)
 		c.over(q, &c.r.calls.Overload, "overload")
 	default:
-		c.r.known.Unknown(c.r.w.Now(), c.agent.name, q.module)
+		if c.agent.since != check.Never { // else it may be an early answer that comes late
+			c.r.known.Unknown(c.r.w.Now(), c.agent.name, q.module)
+		}
 		c.over(q, &c.r.calls.NoHost, "no host")
 	}
 }
@@ -181,7 +185,7 @@ func (c *caller) picked(q *call, h store.Host) {
 	c.r.known.Known(now, c.agent.name, q.module)
 	q.host = h
 	c.r.picks.Picked(now, q.module, h, c.r.faults.routesSince(c.agent, now))
-	if c.agent.classic() {
+	if c.agent.classic() && c.agent.apart == 0 { // else only some of its picks arrive
 		c.r.quota.Picked(now, c.agent.name, q.module, h)
 	}
 	if q.began >= c.r.calm {
@@ -255,7 +259,9 @@ func (c *caller) onRoute(req *reactor.Request) {
 	if t := c.r.cfg.Tamper.Route; t != nil {
 		hosts = t(c.agent.index, m, hosts)
 	}
-	c.r.routes.Saw(now, c.agent.name, m, hosts)
+	if c.agent.since != check.Never { // else it may be an early answer that comes late
+		c.r.routes.Saw(now, c.agent.name, m, hosts)
+	}
 	if c.final[m] {
 		delete(c.final, m)
 		c.r.final--

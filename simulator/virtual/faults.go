@@ -19,7 +19,7 @@ type faults struct {
 	r          *run
 	random     *workload.Random
 	list       []*active
-	base       sim.Link
+	base, near sim.Link // between machines, and within one
 	rolledBack bool
 }
 
@@ -30,12 +30,14 @@ type active struct {
 	down  bool // of a flap
 	hosts []*hostState
 	procs []*process
+	near  []*process // agents, of whose callers it is
 	mods  []*module
 	old   *memory.Database
 }
 
 func newFaults(r *run) *faults {
 	f := &faults{r: r, random: workload.NewRandom(r.seed, fault.VictimsName)}
+	f.near = r.w.Link(r.dns[0].host, r.dns[0].host)
 	f.base = r.w.Link(r.dns[0].host, r.reporters[0].host)
 	for i := range r.plan.Faults {
 		a := &active{Fault: r.plan.Faults[i]}
@@ -58,6 +60,8 @@ func (f *faults) resolve(a *active) {
 		a.procs = f.choose(a, r.reporters)
 	case fault.Agent:
 		a.procs = f.choose(a, r.agentProcesses())
+	case fault.Caller:
+		a.near = f.choose(a, r.agentProcesses())
 	case fault.Module:
 		for i, is := range a.Target.Choose(len(r.modules), f.random) {
 			if is {
@@ -110,6 +114,8 @@ func (f *faults) begin(a *active) {
 		each(a.procs, (*process).pause)
 	case fault.Slow:
 		each(a.procs, func(p *process) { p.slow(a.Delay) })
+	case fault.Network, fault.Partition:
+		each(a.near, (*process).part)
 	case fault.Clock:
 		by := a.By
 		if a.Back {
@@ -141,6 +147,8 @@ func (f *faults) end(a *active) {
 		each(a.procs, (*process).resume)
 	case fault.Slow:
 		each(a.procs, (*process).quick)
+	case fault.Network, fault.Partition:
+		each(a.near, func(p *process) { p.rejoin(a.Delay + a.Jitter) })
 	case fault.Clock:
 		each(a.procs, func(p *process) { p.host.SetSkew(0) })
 	case fault.Refuse:
@@ -180,6 +188,7 @@ func (f *faults) apply() {
 	}
 	each(slices.Concat(f.r.dns, f.r.reporters), func(p *process) { p.host.SetWorkDelay(delay) })
 	f.links()
+	f.nearLinks()
 }
 
 // links sets those between all machines of the system.
@@ -197,6 +206,19 @@ func (f *faults) links() {
 			}
 			f.r.w.Join(x.host, y.host, l)
 		}
+	}
+}
+
+// nearLinks sets those between callers and their agents.
+func (f *faults) nearLinks() {
+	for i, c := range f.r.callers {
+		l := f.near
+		for _, a := range f.list {
+			if a.on && slices.Contains(a.near, c.agent.process) {
+				a.disturb(&l)
+			}
+		}
+		f.r.w.Join(f.r.w.Host(callerName(i)), c.agent.host, l)
 	}
 }
 
@@ -349,7 +371,7 @@ func (a *active) disturbs(way string, agent *process) bool {
 	case way:
 		return a.Kind != fault.Clock
 	}
-	return a.Kind != fault.Clock && slices.Contains(a.procs, agent)
+	return a.Kind != fault.Clock && (slices.Contains(a.procs, agent) || slices.Contains(a.near, agent))
 }
 
 // routesSince is since when routes have come to an agent in time: since what

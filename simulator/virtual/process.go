@@ -32,7 +32,8 @@ type process struct {
 	starting bool
 	paused   bool
 	delay    time.Duration // of each turn, while it is slow
-	since    time.Duration // when it was up, not paused and not slow; check.Never while it is not
+	apart    int           // faults between it and its caller
+	since    time.Duration // when it was up and none of these; check.Never while it is not
 	ill      time.Duration // when that ended last
 	kept     time.Duration // what it knew then, it had time to keep before the last life ended
 }
@@ -65,8 +66,14 @@ func (p *process) boot() {
 	if err != nil {
 		panic(fmt.Sprintf("%s does not start: %v", p.name, err))
 	}
-	if !p.paused && p.delay == 0 {
-		p.since = p.r.w.Now()
+	p.recover(0)
+}
+
+// recover notes that it is well, but for what is still under way for a time,
+// unless something else is wrong with it.
+func (p *process) recover(after time.Duration) {
+	if p.up() && !p.paused && p.delay == 0 && p.apart == 0 {
+		p.since = p.r.w.Now() + after
 	}
 }
 
@@ -119,10 +126,10 @@ func (p *process) pause() {
 
 func (p *process) resume() {
 	p.host.Continue()
-	if p.paused && p.up() {
-		p.since = p.r.w.Now()
+	if p.paused {
+		p.paused = false
+		p.recover(0)
 	}
-	p.paused = false
 }
 
 // slow makes each turn take longer, until quick.
@@ -133,11 +140,22 @@ func (p *process) slow(delay time.Duration) {
 }
 
 func (p *process) quick() {
-	if p.up() && !p.paused {
-		p.since = p.r.w.Now() + p.delay // the turns that are under way
-	}
+	turn := p.delay
 	p.delay = 0
 	p.host.SetTurnDelay(0)
+	p.recover(turn)
+}
+
+// part puts a fault between an agent and its caller, until rejoin.
+func (p *process) part() {
+	p.apart++
+	p.sicken()
+}
+
+// rejoin ends it; packets are on their way for longest.
+func (p *process) rejoin(longest time.Duration) {
+	p.apart--
+	p.recover(longest + inFlightTime)
 }
 
 // close is an orderly end.
@@ -246,7 +264,8 @@ type finished struct {
 func (r *run) newAgent(i int) *agentProcess {
 	a := &agentProcess{process: r.newProcess(fmt.Sprintf("agent-%d", i+1)), index: i, files: files{}}
 	a.start = func(rc *reactor.Reactor, seed uint64) (service, error) {
-		a.books = check.Books{Who: fmt.Sprintf("%s, life %d", a.name, a.lives)}
+		// What was sent through a bad network may come late, to the next life.
+		a.books = check.Books{Who: fmt.Sprintf("%s, life %d", a.name, a.lives), Doubled: a.books.Doubled}
 		a.counted, a.recent, a.began = nil, nil, r.w.Now()
 		r.routes.Restarted(a.name)
 		r.quota.Restarted(a.name)
@@ -315,6 +334,9 @@ func (a *agentProcess) sample(now time.Duration) {
 // sending notes a report on its way to the agent.
 func (a *agentProcess) sending(now time.Duration) {
 	a.books.Sent++
+	if a.apart > 0 {
+		a.books.Doubled++
+	}
 	if a.since == check.Never {
 		a.books.Exposed++
 		return
