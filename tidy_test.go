@@ -181,6 +181,11 @@ var bans = []struct {
 		"a live run is given its backend, and never simulates one",
 	},
 	{
+		"simulator/relay",
+		[]string{"lars/"},
+		"a relay moves bytes: it knows neither plans nor messages",
+	},
+	{
 		"simulator/virtual",
 		[]string{"net", "os", "math/rand", "lars/backends/epoll", "lars/backends/std", "lars/backends/netpoll", "lars/backends/evio"},
 		"virtual time knows no clock, no socket and no chance but the seed's",

@@ -71,7 +71,7 @@ func TestUsage(t *testing.T) {
 		{"virtual --plan no/such.yaml", "no such file"},
 		{"virtual --plan crash --for 10s", "--for 10s is too short: the plan crash and the checks after it need"},
 		{"virtual --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99; allowed: 1 to 20"},
-		{"live --plan clock", "clock.yaml:4: faults[0].fault: clock cannot be done live"},
+		{"live --plan rollback", "rollback.yaml:5: faults[1].fault: rollback cannot be done live"},
 		{"live --plan " + file(t, "faults: [{fault: crash, target: host 99, at: 1s, for: 1s}]\n"), "plan.yaml:1: faults[0].target: there is no host 99"},
 		{"live --backend nope", `backend "nope": want one of epoll,`},
 		{"live --balance algorithm=nope", "flags of the agent: "},

@@ -26,12 +26,13 @@ type caller struct {
 	idle   map[netip.AddrPort][]net.Conn
 	number uint64
 	sent   int64 // reports
+	apart  int64 // of those, through a bad network
 }
 
 func newCaller(r *run, i int) (*caller, error) {
 	c := &caller{r: r, index: i, spec: &r.cfg.Plan.Workload.Callers, idle: map[netip.AddrPort][]net.Conn{}}
 	var err error
-	c.client, err = lars.New(lars.Config{Addrs: r.services.agentAddrs(i), Timeout: c.spec.Timeout, Tries: workload.Tries})
+	c.client, err = lars.New(lars.Config{Addrs: r.services.ways[i], Timeout: c.spec.Timeout, Tries: workload.Tries})
 	return c, err
 }
 
@@ -121,9 +122,12 @@ func (c *caller) report(m lars.Module, addr netip.AddrPort, result workload.Resu
 	if c.client.ReportCall(context.Background(), m, addr, result.Retcode(), took) != nil {
 		return // an agent that is down: nothing was sent
 	}
+	apart := c.r.script.apart(c.index, c.r.now())
 	c.mu.Lock()
-	c.sent++
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if c.sent++; apart {
+		c.apart++
+	}
 }
 
 // try calls a host. A connection that was idle may have ended meanwhile: that

@@ -22,7 +22,7 @@ const (
 // can are the kinds of faults that can be done live.
 var can = []fault.Kind{
 	fault.Crash, fault.Hang, fault.Slow, fault.Errors, fault.Flap, fault.Refuse, fault.Brownout,
-	fault.Clock, fault.Edits, fault.Rolling, fault.ScaleOut, fault.ScaleIn,
+	fault.Clock, fault.Network, fault.Partition, fault.Edits, fault.Rolling, fault.ScaleOut, fault.ScaleIn,
 }
 
 // Check tells everything in a plan that cannot be done live, with its place and

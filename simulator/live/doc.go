@@ -15,7 +15,8 @@
 // must not happen package check's, and what became of the calls package
 // outcome's: the same as in virtual time.
 //
-// What it does not do: networks that lose, partitions, loss of power and
-// fail-overs, which are virtual time's; and repeat. The seed gives the same calls due at the
+// Networks are made bad by relays (package relay), which are on a way only in
+// plans that disturb it. What it does not do: loss of power and fail-overs, which
+// are virtual time's; and repeat. The seed gives the same calls due at the
 // same times and the same faults, but the machine decides the rest.
 package live

@@ -24,6 +24,7 @@ const (
 	warmUp          = 2 * time.Second // before callers call
 	recoveryDefault = 30 * time.Second
 	settleFor       = 15 * time.Second // from a fault on the way of routes to when they must come in time
+	silenceFor      = 15 * time.Second // until who was cut off has given up connections that stand still
 	pickBound       = 5 * time.Second  // from an edit to every agent
 	answerSlack     = 2 * time.Second  // beyond the time of all tries
 	convergeWithin  = 60 * time.Second
@@ -262,7 +263,7 @@ func (r *run) look(ctx context.Context) {
 	for at := lookEvery; r.sleepUntil(ctx, at); at += lookEvery {
 		for _, c := range r.callers { // one module of each agent, in turn
 			m := int(at/lookEvery) % len(r.names)
-			if hosts := c.route(ctx, m); hosts != nil {
+			if hosts := c.route(ctx, m); hosts != nil && !r.script.apart(c.index, r.now()) {
 				r.mu.Lock()
 				r.routes.Saw(r.now(), agentName(c.index), r.names[m], hosts)
 				r.mu.Unlock()

@@ -203,6 +203,7 @@ func (s *script) apply() {
 			s.r.failf("end", "host %v does not listen again: %v", h.addr, err)
 		}
 	}
+	s.network()
 	away, delay, lost := false, time.Duration(0), 0.0
 	for _, a := range s.list {
 		if a.on && a.Target.Kind == fault.Database {
@@ -342,10 +343,14 @@ func (s *script) routesSince(agent int, now time.Duration) (since time.Duration)
 		if a.At > now || !way {
 			continue
 		}
-		if a.End()+settleFor > now {
+		end := a.End() + settleFor
+		if bad(a.Fault) {
+			end += silenceFor
+		}
+		if end > now {
 			return check.Never
 		}
-		since = max(since, a.End()+settleFor)
+		since = max(since, end)
 	}
 	return since
 }

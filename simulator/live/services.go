@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,6 +28,8 @@ type services struct {
 	store  *faulty     // what the services and the editor use
 
 	dns, reporters, agents []*service
+	links                  []*link
+	ways                   [][]string // of each caller to its agent
 }
 
 // service is one of them, in a System of its own. What is done to it, is done in order on a goroutine
@@ -117,27 +118,34 @@ func (s *services) startAgent(ctx context.Context, r *run, c up.Config, i int) e
 	if err := os.Mkdir(c.Folder, 0o700); err != nil {
 		return err
 	}
-	c.Args = map[string][]string{up.Agent: append([]string{
-		"--dns", addrs(s.dns, i), "--reporter", addrs(s.reporters, i), "--caller", callerName(i),
-	}, r.cfg.Args[up.Agent]...)}
-	return start(ctx, c, up.Agent, &s.agents)
-}
-
-// addrs are those of a kind of service, for an agent, which begins with one of
-// its own.
-func addrs(all []*service, first int) string {
-	var list []string
-	for i := range all {
-		v := all[(first+i)%len(all)]
-		list = append(list, v.system.Addrs(v.name)[0])
+	dns, err := s.peers(r, i, fault.DNS, s.dns)
+	if err != nil {
+		return err
 	}
-	return strings.Join(list, ",")
+	reporters, err := s.peers(r, i, fault.Reporter, s.reporters)
+	if err != nil {
+		return err
+	}
+	c.Args = map[string][]string{up.Agent: append([]string{
+		"--dns", dns, "--reporter", reporters, "--caller", callerName(i),
+	}, r.cfg.Args[up.Agent]...)}
+	if err := start(ctx, c, up.Agent, &s.agents); err != nil {
+		return err
+	}
+	var ways []string
+	for _, addr := range s.agents[i].system.Addrs(up.Agent) {
+		way, err := s.between(r, i, fault.Caller, i, addr)
+		if err != nil {
+			return err
+		}
+		ways = append(ways, way)
+	}
+	s.ways = append(s.ways, ways)
+	return nil
 }
 
 // callerName is the address under which an agent reports.
 func callerName(agent int) string { return fmt.Sprintf("172.16.0.%d", agent+1) }
-
-func (s *services) agentAddrs(i int) []string { return s.agents[i].system.Addrs(up.Agent) }
 
 // end ends a service in order and keeps what it has counted.
 func (v *service) end(ctx context.Context) error {
@@ -156,7 +164,10 @@ func (s *services) close(ctx context.Context) error {
 		_, e := v.system.Close(ctx)
 		err = errors.Join(err, e)
 	}
-	s.agents, s.reporters, s.dns = nil, nil, nil
+	for _, l := range s.links {
+		l.Close()
+	}
+	s.agents, s.reporters, s.dns, s.links = nil, nil, nil, nil
 	return err
 }
 
