@@ -108,11 +108,16 @@ const filesSpare = 64
 
 // checkFiles makes room for the connections; started servers inherit it.
 func (c *Config) checkFiles() error {
-	need := max(c.Load.Conns, c.Idle) + c.Beside + filesSpare
-	if err := proc.NeedFiles(need); err != nil {
+	if err := proc.NeedFiles(c.filesMost()); err != nil {
 		return refuse("%v", err)
 	}
 	return nil
+}
+
+// filesMost is how many descriptors one process needs at a time: the connections
+// of Idle come after the rounds, when the others are gone.
+func (c *Config) filesMost() int {
+	return max(c.Load.Conns+c.Beside, c.Idle) + filesSpare
 }
 
 // tryTarget makes sure that a target can be reached and answers.

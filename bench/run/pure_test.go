@@ -191,3 +191,17 @@ func TestAddressIn(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesMost: what is not open at the same time is not added up.
+func TestFilesMost(t *testing.T) {
+	for _, c := range []struct{ conns, beside, idle, want int }{
+		{100, 0, 0, 100 + filesSpare},
+		{10, 10_000, 10_000, 10_010 + filesSpare}, // the idle scenarios
+		{100, 0, 5000, 5000 + filesSpare},
+	} {
+		config := Config{Load: load.Config{Conns: c.conns}, Beside: c.beside, Idle: c.idle}
+		if got := config.filesMost(); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
