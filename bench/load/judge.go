@@ -26,6 +26,9 @@ func (v Verdict) String() string {
 type Reason struct {
 	Verdict Verdict // Degraded or Invalid
 	Text    string  // a sentence for people, without a full stop
+	// Momentary is a disturbance of this measurement, and no fault of a server:
+	// the median of several measurements bears fewer than half with it.
+	Momentary bool
 }
 
 // Worst is the verdict that follows from reasons: Valid without any.
@@ -41,6 +44,7 @@ func Worst(reasons []Reason) Verdict {
 const (
 	rateReachedMin     = 0.99 // answered over offered, of an open loop
 	rateReachedDuet    = 0.95 // the same: a pause hits both arms alike, and their ratio stays
+	owedMax            = 4    // requests in flight at the end, which no share of few requests allows for
 	workerShareMax     = 0.85 // of one core
 	lagOfMedianMax     = 0.20 // p99 send lag over p50 response: degraded
 	lagOfTailMax       = 0.50 // p99 send lag over p99 response: the tail is our own
@@ -60,11 +64,15 @@ const (
 func (r *Result) Judge() []Reason {
 	var out []Reason
 	add := func(v Verdict, format string, args ...any) {
-		out = append(out, Reason{v, fmt.Sprintf(format, args...)})
+		out = append(out, Reason{Verdict: v, Text: fmt.Sprintf(format, args...)})
 	}
 	r.judgeReplies(add)
+	lasting := len(out)
 	r.judgeRate(add)
 	r.judgeGenerator(add)
+	for i := range out[lasting:] {
+		out[lasting+i].Momentary = true
+	}
 	return append(out, r.Remarks...)
 }
 
@@ -138,7 +146,7 @@ func (r *Result) judgeRate(add addReason) {
 			slowest = &r.Arms[i].Counts
 		}
 	}
-	if slowest.Arrivals > 0 && float64(slowest.Completed) < least*float64(slowest.Arrivals) {
+	if float64(slowest.Completed+owedMax) < least*float64(slowest.Arrivals) {
 		add(Invalid, "the rate was not reached: %d of %d requests answered in the measured time", slowest.Completed, slowest.Arrivals)
 	}
 	r.judgeLag(add)
@@ -152,27 +160,29 @@ func (r *Result) judgeLag(add addReason) {
 	if r.SendLag.Count() == 0 || r.Blocked+r.Held > 0 {
 		return
 	}
-	lag := r.SendLag.Percentile(99, confidenceInternal).Value
+	// With few requests p99 is the one slowest, and so is that of the lag.
+	p := min(99, max(50, r.SendLag.HighestReportable()))
+	lag := r.SendLag.Percentile(p, confidenceInternal).Value
 	if oneWay { // no response to compare with: what is late comes in a burst
 		switch {
 		case lag > int64(lagOneWayInvalid):
-			add(Invalid, "the generator was late: p99 of the send lag is %v", time.Duration(lag))
+			add(Invalid, "the generator was late: p%.3g of the send lag is %v", p, time.Duration(lag))
 		case lag > int64(lagOneWayDegraded):
-			add(Degraded, "the generator was late: p99 of the send lag is %v", time.Duration(lag))
+			add(Degraded, "the generator was late: p%.3g of the send lag is %v", p, time.Duration(lag))
 		}
 		return
 	}
 	median := r.Response.Percentile(50, confidenceInternal).Value
-	tail := r.Response.Percentile(99, confidenceInternal).Value
+	tail := r.Response.Percentile(p, confidenceInternal).Value
 	late := Invalid
 	if len(r.Arms) > 0 {
 		late = Degraded // it is the same in both arms
 	}
 	switch {
 	case float64(lag) > lagOfTailMax*float64(tail):
-		add(late, "the generator was late: p99 of the send lag is %v, of the response %v", time.Duration(lag), time.Duration(tail))
+		add(late, "the generator was late: p%.3g of the send lag is %v, of the response %v", p, time.Duration(lag), time.Duration(tail))
 	case float64(lag) > lagOfMedianMax*float64(median):
-		add(Degraded, "the generator was late: p99 of the send lag is %v, the median response %v", time.Duration(lag), time.Duration(median))
+		add(Degraded, "the generator was late: p%.3g of the send lag is %v, the median response %v", p, time.Duration(lag), time.Duration(median))
 	}
 }
 

@@ -45,6 +45,19 @@ func TestJudge(t *testing.T) {
 		{"udp, much lost", Degraded, "not answered", func(r *Result) { r.Config.Network, r.Lost = "udp", 50 }},
 		{"udp, wrong", Invalid, "wrong content", func(r *Result) { r.Config.Network, r.Wrong = "udp", 1 }},
 		{"rate not reached", Invalid, "rate", func(r *Result) { r.Completed = 980 }},
+		{"in flight at the end, of few", Valid, "", func(r *Result) { r.Arrivals, r.Completed = 100, 96 }},
+		{"rate not reached, of few", Invalid, "rate", func(r *Result) { r.Arrivals, r.Completed = 100, 94 }},
+		{"one late of few", Valid, "", func(r *Result) {
+			few(r)
+			r.SendLag.Record(1e6)
+			r.Response.Record(1e6)
+		}},
+		{"many late of few", Invalid, "late", func(r *Result) {
+			few(r)
+			for range 20 {
+				r.SendLag.Record(9e5)
+			}
+		}},
 		{"late for the median", Degraded, "late", func(r *Result) { lags(r, 3e5) }},
 		{"late for the tail", Invalid, "late", func(r *Result) { lags(r, 9e5) }},
 		{"late, sockets full", Valid, "", func(r *Result) { lags(r, 9e5); r.Blocked = 1 }},
@@ -65,10 +78,25 @@ func TestJudge(t *testing.T) {
 			if got := Worst(reasons); got != tt.want {
 				t.Errorf("verdict %v, want %v: %v", got, tt.want, reasons)
 			}
+			for _, reason := range reasons {
+				if about := strings.Contains(reason.Text, "generator") || strings.Contains(reason.Text, "rate"); reason.Momentary != about {
+					t.Errorf("%+v", reason)
+				}
+			}
 			if tt.text != "" && (len(reasons) == 0 || !strings.Contains(reasons[0].Text, tt.text)) {
 				t.Errorf("reasons %v, want one with %q", reasons, tt.text)
 			}
 		})
+	}
+}
+
+// few leaves 63 requests, of a tenth of a millisecond.
+func few(r *Result) {
+	r.Response.Reset()
+	r.SendLag.Reset()
+	for range 63 {
+		r.Response.Record(1e5)
+		r.SendLag.Record(1e4)
 	}
 }
 
