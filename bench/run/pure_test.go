@@ -173,6 +173,37 @@ func TestReasonsGroup(t *testing.T) {
 	}
 }
 
+// TestMomentary: a median bears fewer than half of its rounds disturbed, but no
+// fault of a server.
+func TestMomentary(t *testing.T) {
+	late := load.Reason{Verdict: load.Invalid, Text: "the generator was late: 5ms", Momentary: true}
+	wrong := load.Reason{Verdict: load.Invalid, Text: "12 replies had the wrong content"}
+	for _, c := range []struct {
+		rounds, hit int
+		reason      load.Reason
+		want        load.Verdict
+	}{
+		{1, 1, late, load.Invalid},
+		{2, 1, late, load.Invalid},
+		{3, 1, late, load.Degraded},
+		{7, 3, late, load.Degraded},
+		{7, 4, late, load.Invalid},
+		{7, 1, wrong, load.Invalid},
+	} {
+		r := Result{Config: Config{Targets: []Target{{Name: "x"}, {Name: "quiet"}}, Pin: Pin{Off: true}}}
+		for i := range c.rounds {
+			round := Round{Index: i}
+			if i < c.hit {
+				round.Reasons = []load.Reason{c.reason}
+			}
+			r.Rounds = append(r.Rounds, round, Round{Index: i, Target: 1})
+		}
+		if got := r.Verdict(); got != c.want {
+			t.Errorf("%d of %d rounds with %q: %v, want %v", c.hit, c.rounds, c.reason.Text, got, c.want)
+		}
+	}
+}
+
 func TestAddressIn(t *testing.T) {
 	for line, want := range map[string]string{
 		"listening on 127.0.0.1:7777":                                                                        "127.0.0.1:7777",

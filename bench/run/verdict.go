@@ -34,37 +34,49 @@ func (r *Result) Reasons() []load.Reason {
 }
 
 // roundReasons gives each kind of reason in the words of the first round that
-// it hit, with the targets and the number of rounds.
+// it hit, with the targets and the number of rounds. Figures are medians of
+// rounds: what disturbed fewer than half of those of every target degrades them.
 func (r *Result) roundReasons() []load.Reason {
 	type group struct {
 		first   load.Reason
-		targets []string
+		targets []int
+		hits    map[int]int // rounds, by target
 		rounds  int
 	}
 	var order []*group
 	groups := map[string]*group{}
 	for i := range r.Rounds {
-		name := r.Config.Targets[r.Rounds[i].Target].Name
+		target := r.Rounds[i].Target
 		for _, reason := range r.Rounds[i].Reasons {
 			key := kindOf(reason)
 			g := groups[key]
 			if g == nil {
-				g = &group{first: reason}
+				g = &group{first: reason, hits: map[int]int{}}
 				groups[key], order = g, append(order, g)
 			}
-			if !slices.Contains(g.targets, name) {
-				g.targets = append(g.targets, name)
+			if g.hits[target] == 0 {
+				g.targets = append(g.targets, target)
 			}
+			g.hits[target]++
 			g.rounds++
 		}
 	}
 	var out []load.Reason
 	for _, g := range order {
-		text := strings.Join(g.targets, ", ") + ": " + g.first.Text
+		var names []string
+		most := false // of the rounds of some target
+		for _, t := range g.targets {
+			names = append(names, r.Config.Targets[t].Name)
+			most = most || 2*g.hits[t] >= len(r.RoundsOf(t))
+		}
+		verdict, text := g.first.Verdict, strings.Join(names, ", ")+": "+g.first.Text
+		if g.first.Momentary && !most {
+			verdict = load.Degraded
+		}
 		if len(r.Rounds) > 1 {
 			text += fmt.Sprintf(" (%d of %d measurements)", g.rounds, len(r.Rounds))
 		}
-		out = append(out, load.Reason{Verdict: g.first.Verdict, Text: text})
+		out = append(out, load.Reason{Verdict: verdict, Text: text})
 	}
 	return out
 }
