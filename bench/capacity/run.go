@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sort"
-	"time"
 
 	"lars/bench/hist"
 	"lars/bench/load"
@@ -87,8 +86,8 @@ type arm struct {
 // point is all windows of one rate.
 type point struct {
 	response        *hist.Recorder
+	arrivals        uint64
 	completed       uint64
-	elapsed         time.Duration
 	windows, passed int
 }
 
@@ -103,8 +102,8 @@ func (a *arm) record(p Probe, o Outcome, r *load.Result) {
 		a.points[p] = at
 	}
 	at.response.Merge(r.Response)
+	at.arrivals += r.Arrivals
 	at.completed += r.Completed
-	at.elapsed += r.Elapsed
 	at.windows++
 	if o == Passed {
 		at.passed++
@@ -132,8 +131,10 @@ func (a *arm) sweep(slo SLO) record.Sweep {
 }
 
 func (at *point) describe(p Probe, slo SLO) record.SweepPoint {
+	// A random schedule does not hold exactly the rate: what counts is the share
+	// of what it held.
 	out := record.SweepPoint{
-		Rate: p.Rate, Achieved: float64(at.completed) / max(at.elapsed.Seconds(), 1e-9), Direction: record.DirectionUp,
+		Rate: p.Rate, Achieved: p.Rate * float64(at.completed) / float64(max(at.arrivals, 1)), Direction: record.DirectionUp,
 		Windows: at.windows, Passed: at.passed, Pass: 2*at.passed > at.windows,
 		P50NS: at.percentile(50), P99NS: at.percentile(99), P999NS: at.percentile(99.9), SLONS: at.percentile(slo.Percentile),
 	}

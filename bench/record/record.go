@@ -331,7 +331,7 @@ const (
 // responses from the time due; absent where too few requests support them.
 type SweepPoint struct {
 	Rate      float64 `json:"rate"`     // offered, requests per second
-	Achieved  float64 `json:"achieved"` // answered in the windows, requests per second
+	Achieved  float64 `json:"achieved"` // Rate times the share of the requests due that was answered in the windows
 	Pass      bool    `json:"pass"`     // by the majority of windows
 	Windows   int     `json:"windows"`
 	Passed    int     `json:"passed"` // windows that met the objective
