@@ -6,16 +6,17 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"lars/system/lars"
 )
 
 // Report is the command "lars report".
 func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
-	a := newAPI("lars report", "MODID CMDID IP PORT RETCODE",
-		"Tells the agent how a call to a host went: RETCODE 0 for success, -1111 when the host refused, -1110 when no answer came, anything else for another failure.",
-		"lars report 1 1 192.168.1.177 7777 0", "lars report 1 1 192.168.1.177 7777 -1111")
-	v, done, err := a.parse(stdout, args, 5)
+	a := newAPI("lars report", "MODID CMDID IP:PORT RETCODE",
+		"Tells the agent how a call to a host went: RETCODE 0 for success, -1111 when the host refused, -1110 when no answer came, anything else for another failure. The original's form, IP PORT, is read too.",
+		"lars report 1 1 192.168.1.177 7777 0", "lars report 1 1 192.168.1.177:7777 -1111")
+	v, done, err := a.parse(stdout, splitHost(args), 5)
 	if done || err != nil {
 		return err
 	}
@@ -43,4 +44,18 @@ func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
 		fmt.Fprintf(stdout, "report modid = %d, cmdid = %d | %v %s\n", m.ModID, m.CmdID, addr, word)
 		return nil
 	})
+}
+
+// splitHost parts ip:port, as other commands print a host, into the original's
+// two arguments. The value of a flag stays.
+func splitHost(args []string) (all []string) {
+	for i, arg := range args {
+		at, err := netip.ParseAddrPort(arg)
+		if err != nil || i > 0 && strings.HasPrefix(args[i-1], "-") {
+			all = append(all, arg)
+			continue
+		}
+		all = append(all, at.Addr().String(), strconv.Itoa(int(at.Port())))
+	}
+	return all
 }
