@@ -15,6 +15,14 @@ type side struct {
 
 func (s *side) open() bool { return s.rate > 0 && !s.confirmed }
 
+// windows is how many a test of the end takes.
+func (s *side) windows() int {
+	if s.open() {
+		return testWindows
+	}
+	return 0
+}
+
 // decided is true when the windows left cannot change the test.
 func (s *side) decided() bool {
 	return s.good >= testGoodMin || s.bad > testWindows-testGoodMin
@@ -37,10 +45,13 @@ func (s *Search) confirm(lowest, highest float64) {
 	low := &side{from: lowest, want: Passed, direction: Up}
 	high := &side{from: highest, want: Failed, direction: Down}
 	tests := 0
-	for _, width := range widths() {
+	for _, width := range s.affordable() {
 		low.rate = s.lowRate(low, width)
 		high.rate = s.highRate(high, width)
 		if !low.open() && !high.open() || s.stopped {
+			break
+		}
+		if s.short = s.left < low.windows()+high.windows(); s.short {
 			break
 		}
 		tests += s.test(low, high)
@@ -49,6 +60,13 @@ func (s *Search) confirm(lowest, highest float64) {
 		return
 	}
 	s.conclude(low, high, tests)
+}
+
+// affordable are the widths to be tried: where there is time for one test or two
+// they begin further apart, where a test is more likely to succeed.
+func (s *Search) affordable() []float64 {
+	const narrow = 3 // tests that a search without haste may need
+	return widths()[min(max(narrow-s.left/bothTests, 0), narrow-1):]
 }
 
 // lowRate and highRate are what is tested next: what was confirmed stays, and
@@ -105,10 +123,14 @@ func (s *Search) test(ends ...*side) (tests int) {
 
 func (s *Search) conclude(low, high *side, tests int) {
 	a := &s.answer
+	why := "windows differ too much; longer windows, or a quieter machine, may help"
+	if s.short {
+		why = "there was no time for more windows; --for gives it more"
+	}
 	if low.confirmed {
 		a.Low = low.rate
 	} else if low.from > 0 {
-		s.note("no rate could be confirmed to meet the objective: windows differ too much; longer windows, or a quieter machine, may help")
+		s.note("no rate could be confirmed to meet the objective: %s", why)
 	}
 	switch {
 	case high.confirmed:
@@ -116,7 +138,7 @@ func (s *Search) conclude(low, high *side, tests int) {
 	case high.voids > testWindows-testGoodMin:
 		s.note("the generator was the bottleneck at higher rates: the server may do more")
 	case high.from > 0:
-		s.note("no rate could be confirmed to fail: windows differ too much; longer windows, or a quieter machine, may help")
+		s.note("no rate could be confirmed to fail: %s", why)
 	}
 	if low.confirmed || high.confirmed {
 		a.Confidence = max(0, 1-float64(tests)*testError())

@@ -16,6 +16,9 @@ type Config struct {
 	Limits Limits
 	Arms   []string // names of the servers, each with a search of its own
 	Seed   uint64
+	// WindowsMax is how many windows the search of each server may take,
+	// WindowsMin or more.
+	WindowsMax int
 	// Window loads server arm at a rate for the length of a window.
 	Window func(ctx context.Context, arm int, rate float64, seed uint64) (*load.Result, error)
 	// Observe, if set, is called before each window.
@@ -26,6 +29,7 @@ type Config struct {
 type Progress struct {
 	Arm     int
 	Windows int // measured so far, of all arms
+	Left    int // how many more there may be, of all arms
 	Rate    float64
 }
 
@@ -35,7 +39,7 @@ type Progress struct {
 func Run(ctx context.Context, c Config) ([]record.Sweep, error) {
 	arms := make([]*arm, len(c.Arms))
 	for i := range arms {
-		arms[i] = &arm{search: New(c.Limits, c.Seed+uint64(i)), points: map[Probe]*point{}}
+		arms[i] = &arm{search: New(c.Limits, c.WindowsMax, c.Seed+uint64(i)), points: map[Probe]*point{}}
 		defer arms[i].search.Stop()
 	}
 	err := lead(ctx, &c, arms)
@@ -53,11 +57,12 @@ func lead(ctx context.Context, c *Config, arms []*arm) error {
 		for i, a := range arms {
 			p, ok := a.search.Next()
 			if !ok {
+				a.over = true
 				continue
 			}
 			searching = true
 			if c.Observe != nil {
-				c.Observe(Progress{Arm: i, Windows: windows, Rate: p.Rate})
+				c.Observe(Progress{Arm: i, Windows: windows, Left: left(arms), Rate: p.Rate})
 			}
 			r, err := c.Window(ctx, i, p.Rate, c.Seed+uint64(windows))
 			if ctx.Err() != nil {
@@ -77,9 +82,20 @@ func lead(ctx context.Context, c *Config, arms []*arm) error {
 	return nil
 }
 
+// left is how many windows all searches may still take.
+func left(arms []*arm) (n int) {
+	for _, a := range arms {
+		if !a.over {
+			n += a.search.Left()
+		}
+	}
+	return n
+}
+
 // arm is one server's search and what was seen at each rate.
 type arm struct {
 	search *Search
+	over   bool
 	points map[Probe]*point
 }
 

@@ -26,7 +26,7 @@ func TestRun(t *testing.T) {
 	var order []int
 	serve := twoServers([2]float64{3000, 7000})
 	sweeps, err := Run(t.Context(), Config{
-		SLO: SLO{99, 5 * time.Millisecond}, Limits: Limits{1500, 1e5}, Arms: []string{"a", "b"},
+		SLO: SLO{99, 5 * time.Millisecond}, Limits: Limits{1500, 1e5}, Arms: []string{"a", "b"}, WindowsMax: 1000,
 		Window:  serve,
 		Observe: func(p Progress) { order = append(order, p.Arm) },
 	})
@@ -64,7 +64,7 @@ func checkPoints(t *testing.T, s record.Sweep, capacity float64) {
 }
 
 func TestRunEnds(t *testing.T) {
-	c := Config{SLO: SLO{99, 5 * time.Millisecond}, Limits: Limits{1500, 1e5}, Arms: []string{"a"}}
+	c := Config{SLO: SLO{99, 5 * time.Millisecond}, Limits: Limits{1500, 1e5}, Arms: []string{"a"}, WindowsMax: 1000}
 	c.Window = func(context.Context, int, float64, uint64) (*load.Result, error) {
 		return nil, errors.New("no socket")
 	}

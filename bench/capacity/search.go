@@ -70,7 +70,14 @@ const (
 	testWindows  = 12
 	testGoodMin  = 10
 	pointWindows = 2 // of three that agree are the majority
+	voteWindows  = 2*pointWindows - 1
+	aboveWindows = 1 + 6*voteWindows // what the pass from above usually takes
+	bothTests    = 2 * testWindows   // a test of each end, for which every search keeps windows
 )
+
+// WindowsMin is the least that a search can do with: a ramp over three powers of
+// ten, and a test of each end.
+const WindowsMin = 60
 
 // widths are the distances of the confirmed rates from the estimate, as the
 // logarithm of the ratio, tried in turn.
@@ -103,6 +110,8 @@ type Search struct {
 	stop    func()
 	yield   func(Probe) bool
 	stopped bool
+	left    int // windows
+	short   bool
 	last    Outcome
 	answer  Answer
 }
@@ -110,9 +119,12 @@ type Search struct {
 // New begins a search: a geometric ramp until the objective fails, bisection of
 // the logarithm of the rate with a majority of windows for each, the same from
 // above after an overload, and twelve windows at each end of the bracket, in
-// random order, of which ten have to agree. The seed decides that order.
-func New(l Limits, seed uint64) *Search {
-	s := &Search{limits: l, rng: rand.New(rand.NewPCG(seed, 0x6361706163697479))}
+// random order, of which ten have to agree. The seed decides that order. It takes
+// at most windowsMax windows, WindowsMin or more: when they are few the bracket is
+// bisected less, the pass from above is left out, and ends further apart are
+// tested; the notes say so.
+func New(l Limits, windowsMax int, seed uint64) *Search {
+	s := &Search{limits: l, left: windowsMax, rng: rand.New(rand.NewPCG(seed, 0x6361706163697479))}
 	s.next, s.stop = iter.Pull(s.probes)
 	return s
 }
@@ -122,6 +134,9 @@ func (s *Search) Next() (Probe, bool) { return s.next() }
 
 // Record tells what the window of the last Next said.
 func (s *Search) Record(o Outcome) { s.last = o }
+
+// Left is how many windows the search may still take.
+func (s *Search) Left() int { return s.left }
 
 // Stop ends the search before its end. It may be called at any time, twice too.
 func (s *Search) Stop() { s.stop() }
@@ -139,18 +154,30 @@ func (s *Search) probes(yield func(Probe) bool) {
 	case lo == 0:
 		s.note("not even %.0f requests a second met the objective", s.limits.From)
 		s.confirm(0, s.limits.From)
+	case hi == 0 && s.short:
+		s.note("%.0f requests a second met the objective, and there was no time for higher rates", lo)
+		s.confirm(lo, 0)
 	case hi == 0:
 		s.note("the highest rate of the search, %.0f requests a second, met the objective", lo)
 		s.confirm(lo, 0)
 	default:
 		up := math.Sqrt(lo * hi)
-		down := s.fromAbove(up)
+		down := up
+		if s.room(aboveWindows) {
+			down = s.fromAbove(up)
+		} else {
+			s.note("there was no time to approach the rate from above, after an overload")
+		}
 		if ratio := up / down; ratio > hysteresis && !s.stopped {
 			s.note("hysteresis: met up to %.0f requests a second from below, but only from %.0f on after an overload", up, down)
 		}
 		s.confirm(min(up, down), max(up, down))
 	}
 }
+
+// room reports whether so many windows can be measured before those that are
+// kept for the tests.
+func (s *Search) room(windows int) bool { return s.left >= windows+bothTests }
 
 func (s *Search) note(format string, args ...any) {
 	s.answer.Notes = append(s.answer.Notes, fmt.Sprintf(format, args...))
@@ -160,9 +187,14 @@ func (s *Search) note(format string, args ...any) {
 // been stopped it says Void at once: every loop here ends soon.
 func (s *Search) window(rate float64, d Direction) Outcome {
 	for range voidsMax {
+		if s.left <= 0 {
+			s.short = true
+			return Void
+		}
 		if s.stopped = s.stopped || !s.yield(Probe{rate, d}); s.stopped {
 			return Void
 		}
+		s.left--
 		if s.last != Void {
 			return s.last
 		}
@@ -187,6 +219,10 @@ func (s *Search) majority(rate float64, d Direction, failed int) bool {
 // 0 when none did, hi when all did.
 func (s *Search) fromBelow() (lo, hi float64) {
 	for rate := s.limits.From; ; rate = min(rate*rampFactor, s.limits.To) {
+		if lo > 0 && !s.room(voteWindows) {
+			s.short = true
+			return lo, 0
+		}
 		passed := s.window(rate, Up) == Passed || s.majority(rate, Up, 1)
 		switch {
 		case passed:
@@ -204,7 +240,7 @@ func (s *Search) fromBelow() (lo, hi float64) {
 // bisect narrows a bracket.
 func (s *Search) bisect(lo, hi float64, d Direction) (float64, float64) {
 	for range bisections {
-		if hi/lo <= resolution {
+		if hi/lo <= resolution || !s.room(voteWindows) {
 			break
 		}
 		if mid := math.Sqrt(lo * hi); s.majority(mid, d, 0) {
@@ -222,6 +258,10 @@ func (s *Search) fromAbove(estimate float64) float64 {
 	rate := estimate * overload
 	s.window(rate, Down)
 	for range descents {
+		if !s.room(voteWindows) {
+			s.note("there was no time to find where the objective is met again after an overload")
+			return estimate
+		}
 		failed := rate
 		rate /= descent
 		if rate <= s.limits.From {

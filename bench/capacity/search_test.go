@@ -12,7 +12,12 @@ import (
 // simulate leads a search against a server that passes a window at a rate with
 // a known probability.
 func simulate(l Limits, seed uint64, passes func(Probe) float64) (Answer, []Probe) {
-	s := New(l, seed)
+	return hurry(l, math.MaxInt, seed, passes)
+}
+
+// hurry is simulate with a limit on the windows.
+func hurry(l Limits, windowsMax int, seed uint64, passes func(Probe) float64) (Answer, []Probe) {
+	s := New(l, windowsMax, seed)
 	defer s.Stop()
 	rng := rand.New(rand.NewPCG(seed, 7))
 	var probes []Probe
@@ -88,6 +93,51 @@ func TestSharp(t *testing.T) {
 	}
 }
 
+// TestHurry: whatever the time, a search ends in it, its brackets hold what they
+// promise, and what it left out it says.
+func TestHurry(t *testing.T) {
+	const runs = 1000
+	for _, c := range []struct {
+		windowsMax      int
+		softness, noise float64
+		both            float64 // least share of runs that find both ends
+		says            string  // in most runs
+	}{
+		{WindowsMin, 0.001, 0, 0.99, "no time to approach the rate from above"},
+		{WindowsMin, 0.1, 0.05, 0.75, "no time to approach the rate from above"},
+		{100, 0.02, 0.02, 0.97, ""},
+		{138, 0.1, 0.05, 0.95, ""},
+	} {
+		t.Run(fmt.Sprintf("%d windows, soft %v noise %v", c.windowsMax, c.softness, c.noise), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(2, 2))
+			held, promised, both, said := 0, 0.0, 0, 0
+			for seed := range uint64(runs) {
+				capacity := 2000 * math.Exp(rng.Float64()*5)
+				a, probes := hurry(wide, c.windowsMax, seed, knee(capacity, c.softness, c.noise))
+				if len(probes) > c.windowsMax {
+					t.Fatalf("seed %d: %d windows", seed, len(probes))
+				}
+				if a.Low <= capacity && (a.High == 0 || capacity <= a.High) {
+					held++
+				}
+				promised += a.Confidence
+				if a.Low > 0 && a.High > 0 {
+					both++
+				} else if len(a.Notes) == 0 {
+					t.Fatalf("seed %d: %+v says nothing", seed, a)
+				}
+				if strings.Contains(strings.Join(a.Notes, "; "), c.says) {
+					said++
+				}
+			}
+			t.Logf("held %.3f, promised %.3f, both ends %.3f, said %.3f", float64(held)/runs, promised/runs, float64(both)/runs, float64(said)/runs)
+			if float64(held) < promised || float64(both) < c.both*runs || said < runs/2 {
+				t.Errorf("%d of %d hold the capacity, %.1f were promised; %d have both ends; %d say %q", held, runs, promised, both, said, c.says)
+			}
+		})
+	}
+}
+
 // TestNotMonotone: with an island of trouble the ends of the bracket are still
 // what they are said to be: below it half of the windows pass, above they fail.
 func TestNotMonotone(t *testing.T) {
@@ -141,7 +191,7 @@ func TestAnswers(t *testing.T) {
 // TestGeneratorLimits: rates that the generator cannot make are no statement
 // about the server.
 func TestGeneratorLimits(t *testing.T) {
-	s := New(wide, 1)
+	s := New(wide, math.MaxInt, 1)
 	for p, ok := s.Next(); ok; p, ok = s.Next() {
 		if s.Record(Passed); p.Rate > 30_000 {
 			s.Record(Void)
@@ -155,7 +205,7 @@ func TestGeneratorLimits(t *testing.T) {
 
 // TestVoidOnce: a window without a statement is measured again.
 func TestVoidOnce(t *testing.T) {
-	s, n := New(wide, 1), 0
+	s, n := New(wide, math.MaxInt, 1), 0
 	pass := knee(20_000, 1e-6, 0)
 	for p, ok := s.Next(); ok; p, ok = s.Next() {
 		switch n++; {
@@ -174,7 +224,7 @@ func TestVoidOnce(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	for _, after := range []int{0, 1, 5, 20, 30, 45} {
-		s := New(wide, 1)
+		s := New(wide, math.MaxInt, 1)
 		for range after {
 			p, ok := s.Next()
 			if !ok {

@@ -23,10 +23,17 @@ type sweep struct {
 	slo       capacity.SLO
 	objective string // as it was given
 	from, to  float64
+	long      time.Duration // for each server; 0: timeDefault, or what WindowsMin takes
 }
 
-// rateFrom is the lowest rate of a search, unless the objective needs more.
-const rateFrom = 1000
+const (
+	// rateFrom is the lowest rate of a search, unless the objective needs more.
+	rateFrom = 1000
+	// timeDefault is how long a search may take, unless its windows are long.
+	timeDefault = 3 * time.Minute
+	// windowStart is what a window takes beside its load: connections, mostly.
+	windowStart = 100 * time.Millisecond
+)
 
 func capacityCommand(b []Backend) cli.Func {
 	return func(ctx context.Context, stdout, stderr io.Writer, args []string) error {
@@ -38,7 +45,7 @@ func capacityCommand(b []Backend) cli.Func {
 func newSweep(c *command) *sweep {
 	s := &sweep{options: &options{command: c, repeat: 1, listen: "127.0.0.1:0"}}
 	s.flags = cli.NewFlags(c.name, "--slo OBJECTIVE [--backend LIST] [flags]",
-		"Finds the highest rate at which a server meets an objective: a bracket with its confidence, and the curve of rate\nagainst latency. Open loop: latency counts from the time at which a request was due. A rate that is answered to less\nthan 99 % has failed. The rates are approached from below and, after an overload, from above.",
+		"Finds the highest rate at which a server meets an objective: a bracket with its confidence, and the curve of rate\nagainst latency. Open loop: latency counts from the time at which a request was due. A rate that is answered to less\nthan 99 % has failed. The rates are approached from below and, after an overload, from above. Where --for is short,\nthe bracket is wider or there is no answer, and the result says so.",
 		"lars bench capacity --slo p99:5ms --backend epoll", "lars bench capacity --slo p99.9:20ms --backend all --conns 1000",
 		"lars bench capacity --slo p50:500us --backend epoll,std --duration 500ms", "lars bench capacity --slo p99:5ms --workload gethost")
 	f := s.flags
@@ -46,7 +53,8 @@ func newSweep(c *command) *sweep {
 	f.StringVar(&s.backends, "backend", "epoll", "comma-separated `list` of "+c.known()+"; or all")
 	f.Float64Var(&s.from, "from", 0, fmt.Sprintf("lowest `rate` to try, requests a second (%d, or what the percentile needs)", rateFrom))
 	f.Float64Var(&s.to, "to", 1e6, "highest `rate` to try")
-	f.DurationVar(&s.duration, "duration", time.Second, "measured `time` of each window; about 50 to 80 are needed for each server")
+	f.DurationVar(&s.duration, "duration", time.Second, "measured `time` of each window; 50 to 110 are usual for each server")
+	f.DurationVar(&s.long, "for", 0, fmt.Sprintf("longest `time` of the search of each server (%v, or what %d windows take)", timeDefault, capacity.WindowsMin))
 	f.DurationVar(&s.warmup, "warmup", 200*time.Millisecond, "`time` of load before each window that is not measured")
 	s.loadFlags()
 	s.placeFlags()
@@ -107,11 +115,26 @@ func (s *sweep) check() (err error) {
 	case slices.Contains([]string{pushName, "report", "reportstore", idleName, slowName}, s.workload):
 		return s.flags.Errorf("--workload %s: a capacity is found for requests with a reply: echo, churn, gethost, mixed, getroute", s.workload)
 	}
+	if windows := s.windows(); windows < capacity.WindowsMin {
+		return s.flags.Errorf("--for %v is time for %d windows, and a search needs %d: choose %v or more, or a shorter --duration",
+			s.long, windows, capacity.WindowsMin, (capacity.WindowsMin*s.window()).Round(time.Second)+time.Second)
+	}
 	s.rate = s.from
 	if s.timeout == 0 {
 		s.timeout = min(10*time.Second, max(time.Second, 20*s.slo.Limit))
 	}
 	return nil
+}
+
+// window is about how long a window takes.
+func (s *sweep) window() time.Duration { return s.duration + s.warmup + windowStart }
+
+// windows is how many each server's search may take.
+func (s *sweep) windows() int {
+	if s.long == 0 {
+		return max(int(timeDefault/s.window()), capacity.WindowsMin)
+	}
+	return int(s.long / s.window())
 }
 
 // search leads all searches; what it could not finish is said in the result.
@@ -122,9 +145,10 @@ func (s *sweep) search(ctx context.Context, plan *run.Plan, config run.Config, s
 	}
 	defer session.Close()
 	c := capacity.Config{
-		SLO: s.slo, Limits: capacity.Limits{From: s.from, To: s.to}, Seed: s.seed, Window: session.Window,
+		SLO: s.slo, Limits: capacity.Limits{From: s.from, To: s.to}, WindowsMax: s.windows(), Seed: s.seed, Window: session.Window,
 		Observe: func(p capacity.Progress) {
-			show.note(fmt.Sprintf("window %d, %s requests a second offered", p.Windows+1, thousands(p.Rate)))
+			show.note(fmt.Sprintf("window %d, %s requests a second offered, at most %v left", p.Windows+1, thousands(p.Rate),
+				(time.Duration(p.Left) * s.window()).Round(time.Second)))
 		},
 	}
 	for _, t := range config.Targets {

@@ -271,6 +271,7 @@ func TestRefusals(t *testing.T) {
 		{"worker --listen 127.0.0.1:0 --cpus x", "--cpus"},
 		{"capacity --slo soon", "such as p99:5ms"},
 		{"capacity --slo p99.999:5ms --to 10000", "cannot be measured: windows of 1s would have to have 1500000 requests"},
+		{"capacity --for 20s", "--for 20s is time for 15 windows, and a search needs 60: choose 1m19s or more"},
 		{"capacity --from 10", "choose 1500 or more, or a longer --duration"},
 		{"capacity --from 5000 --to 4000", "is above --to"},
 		{"capacity --to 0", "choose a rate above 0"},
