@@ -80,8 +80,10 @@ func (d *duet) takeScenario() error {
 	switch {
 	case err != nil:
 		return d.flags.Errorf("--scenario: %v", err)
-	case s.Workload != "echo" || len(s.PayloadBytes) > 1:
-		return d.flags.Errorf("--scenario %s: it needs %s; only an echo of one size can be given to two programs at once", s.Name, s.Workload)
+	case s.Workload != "echo":
+		return d.flags.Errorf("--scenario %s: its workload is %s, and only echo servers are started here: give an echo scenario, such as echo-udp-open, or see lars bench compare --workload", s.Name, s.Workload)
+	case len(s.PayloadBytes) > 1:
+		return d.flags.Errorf("--scenario %s: it has %d sizes of payload, and noise is learned for one: give an echo scenario of one size", s.Name, len(s.PayloadBytes))
 	}
 	given := map[string]bool{}
 	d.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })

@@ -363,3 +363,15 @@ func TestDuetScenario(t *testing.T) {
 		t.Errorf("other settings share a file: %s, %s", a, b)
 	}
 }
+
+func TestGateRefusesOtherScenarios(t *testing.T) {
+	for name, want := range map[string]string{
+		"gethost": "its workload is gethost, and only echo servers are started here",
+		"mixed":   "its workload is mixed, and only echo servers",
+		"big":     "sizes of payload, and noise is learned for one",
+	} {
+		if code, _, stderr := lars("gate", "--scenario", name); code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %q, want 2 and %q", name, code, stderr, want)
+		}
+	}
+}
