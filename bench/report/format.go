@@ -26,6 +26,14 @@ func title(r *record.Run) string {
 	return fmt.Sprintf("%s over %s on %s", r.Scenario.Name, r.Scenario.Network, strings.Join(names, ", "))
 }
 
+// load is the load in one line. A search has many; its scenario has the lowest.
+func load(r *record.Run) string {
+	if r.Kind == "capacity" {
+		return r.Scenario.Describe() + ", the lowest of many rates"
+	}
+	return r.Scenario.Describe()
+}
+
 func rounds(r *record.Run) string {
 	if r.Design.Rounds == 1 {
 		return ""

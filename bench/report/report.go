@@ -88,7 +88,7 @@ func look(f *record.Folder) *page {
 	p := &page{
 		Style:    template.CSS(Style()),
 		Title:    title(r),
-		Subtitle: r.Scenario.Describe() + rounds(r),
+		Subtitle: load(r) + rounds(r),
 		Facts: []fact{
 			{"measured", when(r.Started)},
 			{"on", machineName(&r.Machine)},

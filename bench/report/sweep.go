@@ -48,9 +48,9 @@ func answer(s *record.Sweep) string {
 	case s.Low == 0 && s.High == 0:
 		return fmt.Sprintf("No answer: no rate was confirmed to meet %s.", goal)
 	case s.Low == 0:
-		return fmt.Sprintf("No rate met %s, down to %s/s.", goal, thousands(s.High))
+		return fmt.Sprintf("%s/s does not hold %s, %s; where it does was not found.", thousands(s.High), goal, sure)
 	case s.High == 0:
-		return fmt.Sprintf("At least %s/s with %s, %s; no higher rate was tried.", thousands(s.Low), goal, sure)
+		return fmt.Sprintf("At least %s/s with %s, %s; where it ends was not found.", thousands(s.Low), goal, sure)
 	}
 	return fmt.Sprintf("Between %s/s and %s/s with %s, %s.", thousands(s.Low), thousands(s.High), goal, sure)
 }

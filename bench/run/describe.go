@@ -54,7 +54,7 @@ func (p *Plan) describeLoad() string {
 		conns += " at once, a new one for each request"
 	}
 	if p.config.RateMax > 0 {
-		return fmt.Sprintf("%s, open loop of %g to %g requests a second (%s)%s", conns, c.Rate, p.config.RateMax, c.Arrivals, describeLimit(c.Depth))
+		return fmt.Sprintf("%s, open loop of %.0f to %.0f requests a second (%s)%s", conns, c.Rate, p.config.RateMax, c.Arrivals, describeLimit(c.Depth))
 	}
 	if c.Open() {
 		return fmt.Sprintf("%s, open loop of %g requests a second (%s)%s", conns, c.Rate, c.Arrivals, describeLimit(c.Depth))
