@@ -71,8 +71,8 @@ const (
 	testGoodMin  = 10
 	pointWindows = 2 // of three that agree are the majority
 	voteWindows  = 2*pointWindows - 1
-	aboveWindows = 1 + 6*voteWindows // what the pass from above usually takes
-	bothTests    = 2 * testWindows   // a test of each end, for which every search keeps windows
+	aboveWindows = 7 * voteWindows // what the pass from above usually takes
+	bothTests    = 2 * testWindows // a test of each end, for which every search keeps windows
 )
 
 // WindowsMin is the least that a search can do with: a ramp over three powers of
@@ -171,7 +171,7 @@ func (s *Search) probes(yield func(Probe) bool) {
 		if ratio := up / down; ratio > hysteresis && !s.stopped {
 			s.note("hysteresis: met up to %.0f requests a second from below, but only from %.0f on after an overload", up, down)
 		}
-		s.confirm(min(up, down), max(up, down))
+		s.confirm(down, max(up, down))
 	}
 }
 
@@ -256,7 +256,9 @@ func (s *Search) bisect(lo, hi float64, d Direction) (float64, float64) {
 // again; the result is an estimate of the capacity.
 func (s *Search) fromAbove(estimate float64) float64 {
 	rate := estimate * overload
-	s.window(rate, Down)
+	for rate < s.limits.To && s.room(voteWindows) && s.majority(rate, Down, 0) {
+		rate *= overload // what failed below was a disturbance
+	}
 	for range descents {
 		if !s.room(voteWindows) {
 			s.note("there was no time to find where the objective is met again after an overload")
