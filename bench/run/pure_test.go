@@ -236,3 +236,11 @@ func TestFilesMost(t *testing.T) {
 		}
 	}
 }
+
+func TestPortable(t *testing.T) {
+	t.Setenv("TMPDIR", "/var/scratch")
+	got := portable([]string{"lars", "dns", "--store", "sqlite:/var/scratch/x/lars.db", "--listen", "127.0.0.1:0"})
+	if want := []string{"lars", "dns", "--store", "sqlite:$TMPDIR/x/lars.db", "--listen", "127.0.0.1:0"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"lars/bench/hist"
@@ -149,10 +151,19 @@ func (r *Result) merged(target int) map[string]*hist.Recorder {
 	return out
 }
 
+// portable names the folder of temporary files as the shell does: its path on
+// this machine means nothing on another.
+func portable(command []string) (words []string) {
+	for _, w := range command {
+		words = append(words, strings.ReplaceAll(w, os.TempDir()+"/", "$TMPDIR/"))
+	}
+	return words
+}
+
 func (r *Result) arm(target int, merged map[string]*hist.Recorder) record.Arm {
 	t := r.Config.Targets[target]
 	a := record.Arm{
-		Name: t.Name, Backend: t.Backend, Module: t.Module, Command: t.Command,
+		Name: t.Name, Backend: t.Backend, Module: t.Module, Command: portable(t.Command),
 		StandIns: append([]string{}, t.StandIns...), Metrics: append([]record.Metric{}, r.metrics(target)...), Latency: []record.Latency{}, Rounds: []record.RoundInfo{},
 	}
 	if len(t.Command) == 0 {
