@@ -126,8 +126,8 @@ func hintsOf(found []store.Suspicion, snap *route.Snapshot) map[route.Module]*hi
 		if n < 0 {
 			n = len(found)
 		}
-		if next := newHints(route.Module(m), found[:n], snap); next != nil {
-			all[route.Module(m)] = next
+		if next := newHints(m, found[:n], snap); next != nil {
+			all[m] = next
 		}
 		found = found[n:]
 	}
@@ -137,7 +137,7 @@ func hintsOf(found []store.Suspicion, snap *route.Snapshot) map[route.Module]*hi
 func newHints(m route.Module, found []store.Suspicion, snap *route.Snapshot) *hints {
 	h, hosts := &hints{agents: found[0].Of}, snap.Lookup(m)
 	for _, s := range found {
-		if _, known := slices.BinarySearchFunc(hosts, route.Host(s.Host), route.Host.Compare); known {
+		if _, known := slices.BinarySearchFunc(hosts, s.Host, route.Host.Compare); known {
 			h.hosts = append(h.hosts, wire.HostHint{HostInfo: wire.HostInfo{IP: int32(s.Host.IP), Port: int32(s.Host.Port)}, Suspected: s.By})
 		}
 	}
