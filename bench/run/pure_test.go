@@ -239,8 +239,8 @@ func TestFilesMost(t *testing.T) {
 
 func TestPortable(t *testing.T) {
 	t.Setenv("TMPDIR", "/var/scratch")
-	got := portable([]string{"lars", "dns", "--store", "sqlite:/var/scratch/x/lars.db", "--listen", "127.0.0.1:0"})
-	if want := []string{"lars", "dns", "--store", "sqlite:$TMPDIR/x/lars.db", "--listen", "127.0.0.1:0"}; !slices.Equal(got, want) {
+	got := portable([]string{"/var/scratch/lars", "dns", "--store", "sqlite:/var/scratch/lars-bench-1/lars.db", "--listen", "127.0.0.1:0"})
+	if want := []string{"/var/scratch/lars", "dns", "--store", "sqlite:$TMPDIR/lars-bench-1/lars.db", "--listen", "127.0.0.1:0"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -151,11 +151,13 @@ func (r *Result) merged(target int) map[string]*hist.Recorder {
 	return out
 }
 
-// portable names the folder of temporary files as the shell does: its path on
-// this machine means nothing on another.
+// portable names the folder of temporary files as the shell does where the
+// path is one that a measurement made (MkdirTemp of the lab's own folders): it
+// is gone afterwards and means nothing on another machine. Paths that a user
+// gave stay as given.
 func portable(command []string) (words []string) {
 	for _, w := range command {
-		words = append(words, strings.ReplaceAll(w, os.TempDir()+"/", "$TMPDIR/"))
+		words = append(words, strings.ReplaceAll(w, os.TempDir()+"/lars-bench-", "$TMPDIR/lars-bench-"))
 	}
 	return words
 }
