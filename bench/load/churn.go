@@ -18,7 +18,7 @@ func (c *conn) close() {
 // pair of ports for a minute (TIME_WAIT), and that is this one, as with clients.
 func (c *conn) hangUp() {
 	c.close()
-	c.blocked, c.dialing = false, false
+	c.blocked, c.dialing, c.began = false, false, 0
 	c.in, c.out, c.outAt = c.in[:0], c.out[:0], 0
 }
 
@@ -31,8 +31,9 @@ const (
 	churnAddresses     = 250
 )
 
-// reconnect begins a new connection: c is blocked until it stands.
-func (w *worker) reconnect(c *conn) {
+// reconnect begins a new connection at now: c is blocked until it stands.
+func (w *worker) reconnect(c *conn, now int64) {
+	c.began = now
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		w.fail(fmt.Errorf("load: a connection again: %w", err))

@@ -138,3 +138,21 @@ func TestOneWayLag(t *testing.T) {
 		}
 	}
 }
+
+// TestChurnSent: connecting is part of the service, not a lateness of the
+// generator; a request on a connection that stood before is sent when it is sent.
+func TestChurnSent(t *testing.T) {
+	for _, c := range []struct{ began, want int64 }{{0, 900}, {600, 600}} {
+		w := &worker{open: true, group: newGroup(1), queued: 1}
+		request := &conn{began: c.began, fd: -1}
+		request.push(500)
+		w.sent(request, 1, 900)
+		lag := w.group.arms[0].SendLag
+		if got := request.at(0).sent; got != c.want || lag.Count() != 1 || lag.Max() != c.want-500 {
+			t.Errorf("began at %d: sent at %d, lag %v", c.began, got, lag.Max())
+		}
+		if request.hangUp(); request.began != 0 {
+			t.Error("the next connection has begun")
+		}
+	}
+}

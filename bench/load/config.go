@@ -37,9 +37,10 @@ type Config struct {
 	Arrivals pace.Kind // of an open loop
 	Seed     uint64    // of the arrivals
 	// Churn makes a new connection for each request and closes it after the
-	// reply; Conns is then how many there are at once, and Depth is 1. In a
-	// closed loop the response holds the connecting, in an open one also the
-	// wait for one of the Conns to be free. TCP only.
+	// reply; Conns is then how many there are at once, and Depth is 1. A request
+	// counts as sent when its connection begins, so response and service hold the
+	// connecting; in an open loop the response also holds the wait for one of the
+	// Conns to be free. TCP only.
 	Churn    bool
 	Warmup   time.Duration
 	Duration time.Duration // measured, after the warm-up, with no pause between

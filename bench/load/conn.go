@@ -19,6 +19,7 @@ type conn struct {
 	touched bool  // on the worker's list of those with new requests
 	dead    bool
 	dialing bool   // blocked until it is connected, of Config.Churn
+	began   int64  // when it began to connect, of Config.Churn; 0 at the first, which stood before the run
 	in      []byte // the start of a reply that has not come in full
 	out     []byte // requests that the socket would not take, from outAt
 	outAt   int

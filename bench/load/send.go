@@ -65,7 +65,7 @@ func (w *worker) send(c *conn, now int64) {
 			return
 		}
 		if c.fd < 0 {
-			w.reconnect(c)
+			w.reconnect(c, now)
 			return
 		}
 		w.tx = w.tx[:0]
@@ -93,8 +93,13 @@ func (w *worker) holds(c *conn) {
 	}
 }
 
-// sent takes the requests of c below seq for sent.
+// sent takes the requests of c below seq for sent: now, or when their connection
+// began, where it is made for them. Connecting is what such a request asks of
+// the server first, and no lateness of this side.
 func (w *worker) sent(c *conn, seq uint64, now int64) {
+	if c.began > 0 {
+		now = c.began
+	}
 	from, n := c.next, int64(seq-c.next)
 	w.queued -= n
 	w.inFlight += n
