@@ -42,19 +42,32 @@ func browser(t *testing.T) context.Context {
 	if path == "" {
 		t.Skip("no chromium: scripts/deps.sh installs it")
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(cancel)
+	// Chromium has been seen to crash while it started. That is not what is
+	// tested here, so it may start again; a page that crashes it later fails.
+	var err error
+	for range 3 {
+		var started context.Context
+		if started, err = start(t, ctx, path); err == nil {
+			return started
+		}
+		t.Log(err)
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// start starts the browser at path, with a profile of its own.
+func start(t *testing.T, ctx context.Context, path string) (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(2*time.Minute),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return ctx
+	return ctx, chromedp.Do(ctx)
 }
 
 func must(t *testing.T, err error) {
