@@ -73,9 +73,9 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// TestGateScript: only a confirmed regression fails a run.
+// TestGateScript: a confirmed regression fails a run, and a gate that did not work.
 func TestGateScript(t *testing.T) {
-	for code, want := range map[string]bool{"0": true, "1": false, "2": true, "3": true} {
+	for code, want := range map[string]bool{"0": true, "1": false, "2": true, "3": true, "64": false, "130": false} {
 		fake := t.TempDir() + "/lars"
 		if err := os.WriteFile(fake, []byte("#!/bin/sh\necho \"$@\"\nexit "+code+"\n"), 0o700); err != nil {
 			t.Fatal(err)

@@ -31,6 +31,10 @@ const (
 	workingTreeName = "working tree"
 )
 
+// exitGateUsage is sysexits.h's EX_USAGE. A gate's 2 says that nothing could be
+// told, which CI takes for neutral: a flag that is spelt wrong must not be.
+const exitGateUsage = 64
+
 // gating is "lars bench gate".
 type gating struct {
 	backends []Backend
@@ -64,7 +68,7 @@ func (g *gating) parse(args []string) (done bool, err error) {
 	g.flags = cli.NewFlags("lars bench gate", "[--base REF] [flags]",
 		"Measures two commits beside each other and says whether the newer one is a regression.\n"+
 			"Exit codes: 0 no regression; 1 a regression, confirmed by a second, fresh and larger stage; 2 inconclusive, or this\n"+
-			"class of machine has learned no noise yet (see lars bench selftest); 3 the measurement is invalid.\n"+
+			"class of machine has learned no noise yet (see lars bench selftest); 3 the measurement is invalid; 64 wrong flags.\n"+
 			"Gated: CPU time, allocations, allocated bytes and bytes on the wire for each request, goroutines and open files for\n"+
 			"each connection, wrong or lost replies; latency (p50, p99) only when three stages agree.",
 		"lars bench gate --base main", "lars bench gate", "lars bench gate --base HEAD~3 --head HEAD --backends epoll --markdown gate.md",
@@ -115,7 +119,7 @@ func (g *gating) checkFiles() error {
 
 func (g *gating) run(ctx context.Context, args []string) error {
 	if done, err := g.parse(args); done || err != nil {
-		return err
+		return cli.Exit(exitGateUsage, err)
 	}
 	g.show = newLive(g.stderr, true)
 	defer g.show.clear()

@@ -299,7 +299,7 @@ func TestGateFiles(t *testing.T) {
 	for _, flag := range []string{"--out", "--markdown"} {
 		var out bytes.Buffer
 		err := Commands([]Backend{{Name: "epoll"}}).Run(t.Context(), &out, &out, []string{"gate", "--backends", "epoll", "--results", learned(t, nil), flag, filepath.Join(in, "below")})
-		if cli.Code(err) != cli.ExitUsage || !strings.Contains(err.Error(), flag) || !strings.Contains(err.Error(), "can be written") {
+		if cli.Code(err) != exitGateUsage || !strings.Contains(err.Error(), flag) || !strings.Contains(err.Error(), "can be written") {
 			t.Errorf("%s: %v", flag, err)
 		}
 	}
@@ -338,9 +338,9 @@ func FuzzParseBaseline(f *testing.F) {
 
 func TestDuetFlags(t *testing.T) {
 	for _, args := range []string{"--backends nope", "--rate 1", "--slices 7", "--slice 1ms", "--payload -1", "--warmup -1s", "--conns 0", "--scenario nope", "--scenario gethost"} {
-		for _, command := range []string{"gate", "selftest"} {
+		for command, code := range map[string]int{"gate": exitGateUsage, "selftest": cli.ExitUsage} {
 			err := Commands([]Backend{{Name: "epoll"}, {Name: "std"}}).Run(t.Context(), &bytes.Buffer{}, &bytes.Buffer{}, append([]string{command}, strings.Fields(args)...))
-			if cli.Code(err) != cli.ExitUsage || !strings.Contains(err.Error(), "--help") {
+			if cli.Code(err) != code || !strings.Contains(err.Error(), "--help") {
 				t.Errorf("%s %s: %v", command, args, err)
 			}
 		}
@@ -370,8 +370,8 @@ func TestGateRefusesOtherScenarios(t *testing.T) {
 		"mixed":   "its workload is mixed, and only echo servers",
 		"big":     "sizes of payload, and noise is learned for one",
 	} {
-		if code, _, stderr := lars("gate", "--scenario", name); code != 2 || !strings.Contains(stderr, want) {
-			t.Errorf("%s: exit %d, %q, want 2 and %q", name, code, stderr, want)
+		if code, _, stderr := lars("gate", "--scenario", name); code != exitGateUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit %d, %q, want %d and %q", name, code, stderr, exitGateUsage, want)
 		}
 	}
 }
