@@ -29,7 +29,7 @@ func stagesCommand(b []Backend) cli.Func {
 func newStaging(c *command) *staging {
 	s := &staging{options: &options{command: c, workload: "echo", listen: "127.0.0.1:0"}}
 	s.flags = cli.NewFlags(c.name, "[--backend LIST] [flags]",
-		"Shows where the time of a request goes: waiting to be sent, to the server's read, to the handler, in it, and back.\nThe server puts its times into the reply; all clocks are one.",
+		"Shows where the time of a request goes: waiting to be sent, to the server's read, to the handler, in it, and back.\nThe server puts its times into the reply; all clocks are one. The files stage.NAME.STAGE.hgrm have the percentiles, in us.",
 		"lars bench stages --backend epoll", "lars bench stages --backend all --rate 10000", "lars bench stages --backend epoll,std --udp")
 	f := s.flags
 	f.StringVar(&s.backends, "backend", "all", "comma-separated `list` of "+strings.Join(c.names(), ", ")+"; or all")
@@ -86,7 +86,10 @@ func (s *staging) run(ctx context.Context, stdout, stderr io.Writer, args []stri
 	}
 	b := result.Record(run.Labels{Command: append(strings.Fields(s.command.name), args...), Baseline: s.baseline})
 	for i := range b.Run.Arms {
-		b.Run.Arms[i].Stages = s.seen[i].Record()
+		a := &b.Run.Arms[i]
+		if a.Stages, err = s.seen[i].Record(a.Name); err != nil {
+			return err
+		}
 	}
 	return s.tell(stdout, stderr, b, result.Verdict())
 }

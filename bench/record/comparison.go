@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"lars/bench/hist"
 )
 
 // Comparison is arm B beside arm A, with every sample that the verdict stands
@@ -108,9 +110,20 @@ type StageTime struct {
 	P50NS  int64  `json:"p50_ns"`
 	P90NS  int64  `json:"p90_ns"`
 	P99NS  int64  `json:"p99_ns"`
-	P999NS int64  `json:"p999_ns"`        // 0: too few samples
-	HGrm   string `json:"hgrm,omitempty"` // file with percentiles
+	P999NS int64  `json:"p999_ns"`          // 0: too few samples
+	HGrm   string `json:"hgrm,omitempty"`   // file with percentiles
+	HDR    string `json:"hdr_v2,omitempty"` // the distribution, as Latency has it
 }
+
+// Keep adds the distribution itself, from which the file with its percentiles
+// is made.
+func (s *StageTime) Keep(arm string, r *hist.Recorder) (err error) {
+	s.HGrm = s.file(arm)
+	s.HDR, err = encode(r)
+	return err
+}
+
+func (s *StageTime) file(arm string) string { return "stage." + arm + "." + s.Stage + ".hgrm" }
 
 // Metric finds a metric by name, nil if there is none of that name.
 func (c *Comparison) Metric(name string) *ComparedMetric {
@@ -183,9 +196,12 @@ const (
 	StageToClient  = "to_client"  // until the reply was read
 )
 
-func (s *StageTime) validate() error {
+func (s *StageTime) validate(arm string) error {
 	if !oneOf(s.Stage, stageOrder[:]...) || s.Count < 0 || s.P50NS < 0 || s.P50NS > s.P90NS || s.P90NS > s.P99NS {
 		return broken("stages")
+	}
+	if !oneOf(s.HGrm, "", s.file(arm)) { // leads nowhere else
+		return broken("arms.stages.hgrm")
 	}
 	return nil
 }

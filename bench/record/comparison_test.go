@@ -14,7 +14,7 @@ func paired(t testing.TB) *Run {
 	r := sample(t).Run
 	second := r.Arms[0]
 	second.Name = "std"
-	second.Stages = []StageTime{{StageSending, 10, 1, 2, 3, 4, "x.hgrm"}, {StageResponse, 10, 1, 2, 3, 0, ""}}
+	second.Stages = []StageTime{{StageSending, 10, 1, 2, 3, 4, "stage.std.sending.hgrm", "x"}, {StageResponse, 10, 1, 2, 3, 0, "", ""}}
 	r.Arms = append(r.Arms, second)
 	low, high, mde := 1.1, 1.3, 0.04
 	r.Comparison = &Comparison{
@@ -56,6 +56,7 @@ func TestComparison(t *testing.T) {
 
 func TestComparisonRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*Run){
+		"arms.stages.hgrm":           func(r *Run) { r.Arms[1].Stages[0].HGrm = "../x.hgrm" },
 		"comparison.a":               func(r *Run) { r.Comparison.A = "nope" },
 		"comparison.b":               func(r *Run) { r.Comparison.B = r.Comparison.A },
 		"comparison.design":          func(r *Run) { r.Comparison.Design = "feeling" },

@@ -26,12 +26,19 @@ func derive(f *Folder, more []Derive) (map[string][]byte, error) {
 			if r == nil {
 				return nil, fmt.Errorf("%w: arm %s has no hdr_v2 beside %s: repeat the run", ErrBroken, a.Name, l.HGrm)
 			}
-			content, err := percentileFile(r)
+			content, err := percentileFile(r, nsPerMS)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", l.HGrm, err)
 			}
 			files[l.HGrm] = content
 		}
+	}
+	for name, r := range f.stages {
+		content, err := percentileFile(r, nsPerUS)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		files[name] = content
 	}
 	picture, err := f.picture()
 	if err != nil {
@@ -65,12 +72,14 @@ func (f *Folder) picture() ([]byte, error) {
 const (
 	ticksPerHalf = 5   // of the percentile file, as other tools write it
 	nsPerMS      = 1e6 // the unit of its values
+	nsPerUS      = 1e3 // and of those of a stage, which may take less than a microsecond
 )
 
-// percentileFile is the merged distribution as HdrHistogram prints it, in ms.
-func percentileFile(r *hist.Recorder) ([]byte, error) {
+// percentileFile is the merged distribution as HdrHistogram prints it, in a unit
+// of so many nanoseconds.
+func percentileFile(r *hist.Recorder, unit float64) ([]byte, error) {
 	var out bytes.Buffer
-	_, err := r.Histogram().PercentilesPrint(&out, ticksPerHalf, nsPerMS)
+	_, err := r.Histogram().PercentilesPrint(&out, ticksPerHalf, unit)
 	return out.Bytes(), err
 }
 

@@ -25,6 +25,7 @@ type Folder struct {
 	Series  []Slice                  // timeseries.csv, in its order, without Response
 	Logs    map[string][]LogInterval // the intervals of .hlog, by arm
 	hists   map[string]map[string]*hist.Recorder
+	stages  map[string]*hist.Recorder // by their files
 }
 
 // Hist is the distribution of a stage of an arm, nil if there is none.
@@ -94,7 +95,7 @@ func (r *Run) rawFiles() []string {
 
 // assemble reads raw files. Errors name the file within the result.
 func assemble(run *Run, files map[string][]byte) (*Folder, error) {
-	f := &Folder{Run: run, Logs: map[string][]LogInterval{}, hists: map[string]map[string]*hist.Recorder{}}
+	f := &Folder{Run: run, Logs: map[string][]LogInterval{}, hists: map[string]map[string]*hist.Recorder{}, stages: map[string]*hist.Recorder{}}
 	var err error
 	if f.Series, err = readSeries(files[TimeSeriesFile]); err != nil {
 		return nil, refuse(ErrBroken, TimeSeriesFile, err.Error(), remedyRepeat)
@@ -120,6 +121,14 @@ func assemble(run *Run, files map[string][]byte) (*Folder, error) {
 				return nil, refuse(ErrBroken, l.HLog, err.Error(), remedyRepeat)
 			}
 		}
+		for _, s := range a.Stages {
+			if s.HGrm == "" {
+				continue
+			}
+			if f.stages[s.HGrm], err = decode(s.HDR, s.Count); err != nil {
+				return nil, refuse(ErrBroken, RunFile, fmt.Sprintf("the histogram %s of %s: %v", s.Stage, a.Name, err), remedyRepeat)
+			}
+		}
 	}
 	return f, nil
 }
@@ -133,12 +142,12 @@ func encode(r *hist.Recorder) (string, error) {
 // hdrBytesMax bounds what is decoded: a whole histogram has far fewer bytes.
 const hdrBytesMax = 1 << 20
 
-// recorder reads a distribution back, with what is known exactly.
-func (l *Latency) recorder() (*hist.Recorder, error) {
-	if len(l.HDR) > base64.StdEncoding.EncodedLen(hdrBytesMax) {
+// decode reads a distribution back.
+func decode(hdr string, count int64) (*hist.Recorder, error) {
+	if len(hdr) > base64.StdEncoding.EncodedLen(hdrBytesMax) {
 		return nil, errors.New("too large")
 	}
-	h, err := hdrhistogram.Decode([]byte(l.HDR))
+	h, err := hdrhistogram.Decode([]byte(hdr))
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +155,17 @@ func (l *Latency) recorder() (*hist.Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Count() != l.Count {
-		return nil, fmt.Errorf("holds %d values, count says %d", r.Count(), l.Count)
+	if r.Count() != count {
+		return nil, fmt.Errorf("holds %d values, count says %d", r.Count(), count)
+	}
+	return r, nil
+}
+
+// recorder is the distribution, with what is known exactly.
+func (l *Latency) recorder() (*hist.Recorder, error) {
+	r, err := decode(l.HDR, l.Count)
+	if err != nil {
+		return nil, err
 	}
 	return r, r.Restore(hist.Exact{
 		Min: l.MinNS, Max: l.MaxNS, Sum: int64(math.Round(l.MeanNS * float64(l.Count))), Over: l.Over, Censored: l.Censored,

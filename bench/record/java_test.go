@@ -163,7 +163,7 @@ func plainParts(raw []byte) (out []string) {
 // prints of the same log.
 func TestJavaPercentiles(t *testing.T) {
 	b := sample(t)
-	raw, err := percentileFile(b.Hists["epoll"][StageResponse])
+	raw, err := percentileFile(b.Hists["epoll"][StageResponse], nsPerMS)
 	if err != nil {
 		t.Fatal(err)
 	}

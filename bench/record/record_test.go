@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +75,11 @@ func sample(t testing.TB) *Bundle {
 				SLO: SLO{99, 5e6}, Low: 100, High: 110, Confidence: 0.9, Notes: []string{"note"},
 				Points: []SweepPoint{{100, 99.9, true, 3, 2, 1, 2, 3, 4, DirectionUp}},
 			},
+			Stages: []StageTime{{Stage: StageHandler, Count: h.Count(), P50NS: 1, P90NS: 2, P99NS: 3}},
 		}},
+	}
+	if err := b.Run.Arms[0].Stages[0].Keep("epoll", h); err != nil {
+		t.Fatal(err)
 	}
 	return b
 }
@@ -242,6 +248,19 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
+// last is the highest value of a percentile file.
+func last(t *testing.T, rows []javaRow) float64 {
+	t.Helper()
+	if len(rows) == 0 {
+		t.Fatal("no percentiles")
+	}
+	v, err := strconv.ParseFloat(rows[len(rows)-1].value, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // TestRender: what is made again is what was written, byte for byte; what was
 // lost comes back; and raw files that changed are not covered up.
 func TestRender(t *testing.T) {
@@ -259,13 +278,26 @@ func TestRender(t *testing.T) {
 		t.Error(err)
 	}
 	whole, _ := os.ReadFile(filepath.Join(dir, "latency.epoll.hgrm"))
-	for _, name := range []string{"latency.epoll.hgrm", "more.txt", PictureFile} {
+	const stage = "stage.epoll.handler.hgrm"
+	inUS, err := os.ReadFile(filepath.Join(dir, stage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The sample's stage has the response's distribution, and another unit.
+	a, b := readDistribution(t, whole), readDistribution(t, inUS)
+	if ms, us := last(t, a), last(t, b); len(a) != len(b) || math.Abs(us/ms-1000) > 1 {
+		t.Errorf("the percentiles of a stage: %v, of the response: %v", b, a)
+	}
+	for _, name := range []string{"latency.epoll.hgrm", stage, "more.txt", PictureFile} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
+		if err := Verify(dir, more); !errors.Is(err, ErrDerived) || !strings.Contains(err.Error(), "lars bench render "+dir) {
+			t.Errorf("verify without %s: %v", name, err)
+		}
 	}
 	changed, err := Render(dir, more)
-	if err != nil || strings.Join(changed, " ") != "latency.epoll.hgrm latency.svg more.txt" {
+	if err != nil || strings.Join(changed, " ") != "latency.epoll.hgrm latency.svg more.txt "+stage {
 		t.Errorf("render of what was lost: %v, %v", changed, err)
 	}
 	if again, _ := os.ReadFile(filepath.Join(dir, "latency.epoll.hgrm")); !bytes.Equal(again, whole) {

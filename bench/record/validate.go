@@ -107,7 +107,7 @@ func (a *Arm) validate(rounds int) error {
 		return fmt.Errorf("arm %s: %w", a.Name, err)
 	}
 	for i := range a.Stages {
-		if err := a.Stages[i].validate(); err != nil {
+		if err := a.Stages[i].validate(a.Name); err != nil {
 			return fmt.Errorf("arm %s: %w", a.Name, err)
 		}
 	}

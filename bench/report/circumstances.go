@@ -220,6 +220,11 @@ func commandOf(r *record.Run) command {
 				c.Files = append(c.Files, fileLine{l.HLog, "HdrHistogram log of " + a.Name}, fileLine{l.HGrm, "percentiles of " + a.Name})
 			}
 		}
+		for _, s := range a.Stages {
+			if s.HGrm != "" {
+				c.Files = append(c.Files, fileLine{s.HGrm, "percentiles of a stage of " + a.Name})
+			}
+		}
 	}
 	c.Files = append(c.Files, fileLine{record.SumsFile, "for sha256sum -c"})
 	return c

@@ -95,19 +95,23 @@ func (w *Workload) Backwards() uint64 { return w.backwards }
 
 const confidence = 0.95 // of percentiles, where nobody sees the interval
 
-// Record is what was seen, a line for each stage; none without any reply.
-func (w *Workload) Record() []record.StageTime {
+// Record is what was seen of an arm, a line for each stage; none without any
+// reply.
+func (w *Workload) Record(arm string) ([]record.StageTime, error) {
 	var out []record.StageTime
 	for i, h := range w.hists {
 		if h.Count() == 0 {
-			return nil
+			return nil, nil
 		}
 		p := func(p float64) int64 { return h.Percentile(p, confidence).Value }
 		s := record.StageTime{Stage: names[i], Count: h.Count(), P50NS: p(50), P90NS: p(90), P99NS: p(99)}
 		if q := h.Percentile(99.9, confidence); q.Reportable {
 			s.P999NS = q.Value
 		}
+		if err := s.Keep(arm, h); err != nil {
+			return nil, err
+		}
 		out = append(out, s)
 	}
-	return out
+	return out, nil
 }

@@ -59,9 +59,9 @@ func TestStages(t *testing.T) {
 				if r.Wrong+r.Disconnected != 0 || w.Backwards() != 0 {
 					t.Errorf("%d wrong, %d out of order", r.Wrong, w.Backwards())
 				}
-				got := w.Record()
-				if len(got) != len(names) {
-					t.Fatalf("%d stages: %+v", len(got), got)
+				got, err := w.Record("arm")
+				if err != nil || len(got) != len(names) {
+					t.Fatalf("%d stages: %+v, %v", len(got), got, err)
 				}
 				var sum int64
 				for i, s := range got {
@@ -92,8 +92,12 @@ func TestWhere(t *testing.T) {
 		w.Times(reply, 10, 50, 1000)
 	}
 	want := []int64{40, 150, 56, 256, 488, 990}
-	for i, s := range w.Record() {
-		if s.P50NS != want[i] || s.P99NS != want[i] || s.P999NS != 0 || s.Count != 2000 {
+	got, err := w.Record("arm")
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for i, s := range got {
+		if s.HGrm != "stage.arm."+s.Stage+".hgrm" || s.HDR == "" || s.P50NS != want[i] || s.P99NS != want[i] || s.P999NS != 0 || s.Count != 2000 {
 			t.Errorf("%+v, want %d ns", s, want[i])
 		}
 	}
