@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lars/backends/internal/linger"
 	"lars/reactor/buffer"
 	"lars/reactor/driver"
 )
@@ -157,7 +158,7 @@ func (c *conn) receiveMore() {
 // keep makes what a handler left of view the held input.
 func (c *conn) keep(view []byte, used int) {
 	rest := view[used:]
-	if len(rest) == 0 || c.flags&flagDead != 0 {
+	if len(rest) == 0 || c.flags&flagDraining != 0 {
 		c.dropHeld()
 	} else if used == 0 && unsafe.SliceData(view) == unsafe.SliceData(c.held) {
 		c.held = view // read in place, nothing taken: a large frame growing
@@ -171,9 +172,10 @@ func (c *conn) keep(view []byte, used int) {
 	}
 }
 
-// hold copies unconsumed input aside.
+// hold copies unconsumed input aside, unless the handler has closed: then it has
+// left it for good.
 func (c *conn) hold(rest []byte) {
-	if c.flags&flagDead != 0 {
+	if c.flags&flagDraining != 0 {
 		return
 	}
 	b, err := c.loop.eng.pool.Get(len(rest))
@@ -261,12 +263,33 @@ func (c *conn) Close(cause error) {
 			c.listen()
 			return
 		}
-		if c.flags&flagDead != 0 {
-			return
+		if c.flags&flagDead == 0 {
+			c.linger(&linger.Pace{})
 		}
-	} else {
-		c.cause = cause
+		return
 	}
+	c.cause = cause
+	c.end()
+}
+
+// linger ends a connection whose last output is with the kernel, once the peer's
+// kernel has it too.
+func (c *conn) linger(p *linger.Pace) {
+	if c.flags&flagDead != 0 {
+		return
+	}
+	switch n, err := linger.Unacked(int(c.fd)); {
+	case err != nil:
+		c.Close(err)
+	case n > 0:
+		c.loop.After(p.Next(n), func() { c.linger(p) })
+	default:
+		c.end()
+	}
+}
+
+// end has the loop finish the connection when no callback is running.
+func (c *conn) end() {
 	c.flags |= flagDead | flagDraining
 	c.loop.closing = append(c.loop.closing, c)
 }
@@ -329,11 +352,13 @@ func (c *conn) RemoteAddr() netip.AddrPort { return c.remote }
 // Loop implements driver.Conn.
 func (c *conn) Loop() driver.Loop { return c.loop }
 
-// drained ends a connection whose last output is with the kernel.
+// drained goes on with ending a connection whose last output is with the kernel.
+// After the peer's own end no input can reset it.
 func (c *conn) drained() {
-	c.flags |= flagDead
 	if c.flags&flagEOF != 0 {
 		c.cause = io.EOF
+		c.end()
+		return
 	}
-	c.loop.closing = append(c.loop.closing, c)
+	c.linger(&linger.Pace{})
 }

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lars/backends/internal/linger"
 	"lars/reactor/buffer"
 	"lars/reactor/driver"
 )
@@ -64,6 +65,9 @@ func (c *conn) Buffered() (n int) {
 	}
 	if c.loop.outConn == c {
 		n += len(c.loop.out)
+	}
+	if n == 0 && c.flags&(flagDraining|flagDead) == flagDraining {
+		n = linger.Left(int(c.fd))
 	}
 	return n
 }

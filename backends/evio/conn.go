@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/evio"
 	"golang.org/x/sys/unix"
 
+	"lars/backends/internal/linger"
 	"lars/backends/internal/serial"
 	"lars/reactor/driver"
 )
@@ -38,9 +39,11 @@ type conn struct {
 	inEvent bool          // an event ends with step, so no wake-up is needed
 	woken   bool          // a wake-up is under way
 	polled  bool          // a timer will wake
-	silent  bool          // reading is stopped
-	gone    bool          // evio has closed the descriptor
-	dropped bool          // Release has been called
+	unacked int           // while it lingers: what the peer's kernel had not when we last looked
+	pace    linger.Pace
+	silent  bool // reading is stopped
+	gone    bool // evio has closed the descriptor
+	dropped bool // Release has been called
 }
 
 // opened starts the connection on its loop, in evio's event.
@@ -86,9 +89,10 @@ func (c *conn) step() evio.Action {
 		_ = unix.Shutdown(c.private.fd, unix.SHUT_RDWR) // makes an event, which closes
 		return evio.Close
 	case c.Draining():
-		if c.left == 0 {
-			_ = unix.Shutdown(c.private.fd, unix.SHUT_WR) // likewise
+		if c.lingers() {
+			return evio.None
 		}
+		_ = unix.Shutdown(c.private.fd, unix.SHUT_WR) // likewise
 		return evio.Close
 	case (c.left > smallBytes || c.High()) && !c.polled:
 		c.polled = true
@@ -96,6 +100,22 @@ func (c *conn) step() evio.Action {
 	}
 	c.heed()
 	return evio.None
+}
+
+// lingers reports whether evio, or the peer's kernel, has yet to take output of a
+// connection that is to be closed, and has that looked at again. Only inside
+// evio's event is the descriptor sure to be the connection's.
+func (c *conn) lingers() bool {
+	n := c.left
+	if n == 0 {
+		c.unacked, _ = linger.Unacked(c.private.fd) // evio tells of an error
+		n = c.unacked
+	}
+	if n > 0 && !c.polled {
+		c.polled = true
+		c.Domain().After(c.pace.Next(n), c.poll)
+	}
+	return n > 0
 }
 
 // give puts our output behind what evio has not sent. Returning it from the
@@ -196,8 +216,8 @@ func (c *conn) alloc(n int) ([]byte, error) {
 // Buffered implements driver.Conn.
 func (c *conn) Buffered() int {
 	n := c.out.Len()
-	if c.left > smallBytes || c.High() {
-		n += c.left
+	if c.left > smallBytes || c.High() || c.Draining() {
+		n += c.left + c.unacked
 	}
 	return n
 }
@@ -216,6 +236,10 @@ func (c *conn) Unsent() int {
 	}
 	return 0
 }
+
+// Unacked implements serial.Transport: lingers has seen to it before the
+// connection was gone.
+func (c *conn) Unacked() (int, error) { return 0, nil }
 
 // Send implements serial.Transport.
 func (c *conn) Send() {

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sys/unix"
 
+	"lars/backends/internal/linger"
 	"lars/backends/internal/serial"
 	"lars/backends/std"
 	"lars/reactor/driver"
@@ -179,6 +180,15 @@ func (c *conn) Unsent() int {
 		n += c.private.output.Len()
 	}
 	return n
+}
+
+// Unacked implements serial.Transport. The library closes the descriptor only of a
+// connection that is our own, because of the peer's end, or released.
+func (c *conn) Unacked() (int, error) {
+	if c.own {
+		return 0, nil
+	}
+	return linger.Unacked(c.fd)
 }
 
 // Send implements serial.Transport.

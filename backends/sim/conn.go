@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/netip"
 
+	"lars/backends/internal/linger"
 	"lars/reactor/buffer"
 	"lars/reactor/driver"
 )
@@ -30,6 +31,7 @@ type conn struct {
 	inMax, low    int
 	local, remote netip.AddrPort
 	cause         error
+	pace          *linger.Pace // while the connection lingers
 
 	phase   phase
 	paused  bool
@@ -187,7 +189,12 @@ func (c *conn) Alloc(n int) ([]byte, error) {
 func (c *conn) Flush() { c.send() }
 
 // Buffered implements driver.Conn.
-func (c *conn) Buffered() int { return c.out.len() }
+func (c *conn) Buffered() int {
+	if n := c.out.len(); n > 0 || c.pace == nil {
+		return n
+	}
+	return c.unacked()
+}
 
 // Pause implements driver.Conn.
 func (c *conn) Pause() { c.paused = true }
@@ -257,10 +264,38 @@ func (c *conn) settle() {
 			c.input(nil)
 		}
 	}
-	if c.phase == aborted || c.phase == draining && c.out.len() == 0 {
+	if c.phase == aborted || c.phase == draining && c.out.len() == 0 && !c.lingers() {
 		c.release()
 		c.h.Closed(c.cause)
 	}
+}
+
+// unacked is the output that the peer's kernel has not acknowledged.
+func (c *conn) unacked() int {
+	c.l.w.mu.Lock()
+	defer c.l.w.mu.Unlock()
+	return c.s.out.len()
+}
+
+// lingers reports whether closing could still lose output, as package linger
+// says, and has settle look again.
+func (c *conn) lingers() bool {
+	if c.cause == io.EOF {
+		return false
+	}
+	n := c.unacked()
+	if n == 0 {
+		return false
+	}
+	if c.pace == nil {
+		c.pace = &linger.Pace{}
+	}
+	c.l.After(c.pace.Next(n), func() {
+		if c.phase == draining {
+			c.await()
+		}
+	})
+	return true
 }
 
 // release gives up the socket and all buffers.

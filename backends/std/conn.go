@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lars/backends/internal/linger"
 	"lars/backends/internal/serial"
 	"lars/reactor/driver"
 )
@@ -118,6 +119,12 @@ func (c *conn) Alloc(n int) ([]byte, error) {
 
 // Unsent implements serial.Transport.
 func (c *conn) Unsent() int { return c.out.Len() }
+
+// Unacked implements serial.Transport.
+func (c *conn) Unacked() (n int, err error) {
+	_ = c.raw.Control(func(fd uintptr) { n, err = linger.Unacked(int(fd)) }) // fails when it is closed
+	return n, err
+}
 
 // Send implements serial.Transport: one write that does not wait, and a sender
 // goroutine for what is left.

@@ -280,16 +280,18 @@ type Conn interface {
 	// and queues what the kernel does not take. Errors of the peer arrive in
 	// Closed, not here.
 	Flush()
-	// Buffered is the number of output bytes that the kernel has not taken.
+	// Buffered is the number of output bytes that the kernel has not taken; after
+	// Close(nil), when it has, that the peer's kernel has not acknowledged.
 	Buffered() int
 	// Pause stops Received; Resume allows it again, and unconsumed input is
 	// then shown without waiting for more. Neither calls Received itself. While
 	// it is paused, or its loop busy, little more is read than the kernel holds.
 	Pause()
 	Resume()
-	// Close ends the connection; no Received follows. With a nil cause all
-	// output is sent first, however long the peer takes; otherwise it is
-	// dropped at once. Closed follows, after the current callback has
+	// Close ends the connection; no Received follows. With a nil cause the
+	// peer's kernel gets all output first, however long it takes, and input is
+	// dropped, which would otherwise reset the connection; with a cause, output
+	// is dropped at once. Closed follows, after the current callback has
 	// returned. A second Close with a cause aborts a first one that waits.
 	Close(cause error)
 	LocalAddr() netip.AddrPort  // until Closed has returned

@@ -90,6 +90,7 @@ var broken = []struct {
 	{bugEOFAsNil, "want io.EOF", []string{"Close/PeerCloses/accepted", "Close/HalfClose/accepted"}},
 	{bugEOFAsNil, "want ECONNRESET", []string{"Reset/AfterInput/dialled"}},
 	{bugCloseDrops, "", []string{"Close/SendsAllFirst/dialled"}},
+	{bugCloseResets, "before Close(nil)", []string{"Close/UnreadInput/accepted", "Close/UnreadInput/dialled"}},
 	{bugAbortWaits, "Closed", []string{"Close/AbortDropsOutput/accepted"}},
 	{bugAllocAfterClose, "ErrClosed", []string{"Close/InTask/accepted"}},
 	{bugAddressesGo, "in Closed", []string{"Close/AddressesStay/accepted"}},

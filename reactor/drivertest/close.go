@@ -20,6 +20,8 @@ func closeCases() []testCase {
 	}
 	all = append(all, bothSides("Close/AddressesStay", closeAddressesStay)...)
 	all = append(all, bothSides("Close/SendsAllFirst", closeSendsAllFirst)...)
+	all = append(all, bothSides("Close/UnreadInput", closeUnreadInput)...)
+	all = append(all, bothSides("Close/LeavesInput", closeLeavesInput)...)
 	all = append(all, bothSides("Close/AbortDropsOutput", closeAbortDropsOutput)...)
 	all = append(all, bothSides("Close/AbortsWaitingClose", closeAbortsWaitingClose)...)
 	all = append(all, bothSides("Close/Twice", closeTwice)...)
@@ -136,6 +138,53 @@ func closeSendsAllFirst(e *env) {
 		r.fatal("read", err)
 	}
 	r.expectEOF()
+	if err := c.awaitClosed(); err != nil {
+		e.fatalf("closed with %v, want nil", err)
+	}
+}
+
+// closeUnreadInput closes on a peer that goes on sending, with more output than
+// the peer's kernel takes before it is read: a kernel that finds input unread, or
+// gets more, resets the connection and drops the output it holds.
+func closeUnreadInput(e *env) {
+	const size = 200_000
+	r, c := e.open(driver.Config{}).connect(driver.ConnOptions{SendBufferBytes: size}, hooks{})
+	go func() {
+		for p := make([]byte, 10_000); ; {
+			if _, err := r.Write(p); err != nil {
+				return // closed
+			}
+		}
+	}()
+	e.await("input", func() bool { return c.receivedBytes > 0 })
+	c.loop.do(func() {
+		c.write(newStream(46).next(size))
+		c.Close(nil)
+	})
+	for range 3 { // in which a driver may have closed
+		c.loop.passLoop()
+	}
+	if err := r.tryStream(newStream(46), size); err != nil {
+		e.fatalf("of %d bytes before Close(nil): %v", size, err)
+	}
+	r.expectEnd() // perhaps a reset: the peer still sends
+	if err := c.awaitClosed(); err != nil {
+		e.fatalf("closed with %v, want nil", err)
+	}
+}
+
+// closeLeavesInput: what a handler that closes leaves of its input is no input that
+// waits for it, however much there is.
+func closeLeavesInput(e *env) {
+	r, c := e.open(driver.Config{}).connect(driver.ConnOptions{InputBytesMax: 1000}, hooks{
+		received: func(c *conn, view []byte) int {
+			c.write([]byte("bye"))
+			c.Close(nil)
+			return 0
+		},
+	})
+	r.send(make([]byte, 6000))
+	r.expect([]byte("bye"))
 	if err := c.awaitClosed(); err != nil {
 		e.fatalf("closed with %v, want nil", err)
 	}

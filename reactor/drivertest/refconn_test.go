@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -120,6 +121,11 @@ func (c *refConn) show(fresh bool) {
 		if len(c.in) >= c.opts.InputBytesMax && n == 0 && !c.paused && !c.closing && bug != bugNoInputLimit {
 			c.finish(driver.ErrInputFull)
 		}
+	}
+	if c.closing && !c.closed && c.ended == nil && c.ack != nil {
+		c.in = c.in[:0]
+		c.ack() // what comes is dropped
+		return
 	}
 	if deaf() || c.closing || c.closed {
 		return
@@ -241,8 +247,24 @@ func (c *refConn) wrote(n int, err error) {
 	}
 	c.Flush()
 	if c.closing && c.out.Len() == 0 {
-		c.finish(c.cause)
+		c.linger()
 	}
+}
+
+// linger finishes when the peer's kernel has all output.
+func (c *refConn) linger() {
+	if c.closed {
+		return
+	}
+	unacked := 0
+	if raw, err := c.tcp.SyscallConn(); err == nil && c.cause == nil && c.loop.en.bug != bugCloseResets {
+		_ = raw.Control(func(fd uintptr) { unacked, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	}
+	if unacked == 0 {
+		c.finish(c.cause)
+		return
+	}
+	c.loop.After(time.Millisecond, c.linger)
 }
 
 func (c *refConn) Buffered() int { return c.out.Len() }
@@ -269,8 +291,11 @@ func (c *refConn) Close(cause error) {
 	c.closing, c.cause = true, cause
 	c.Flush()
 	drop := cause != nil && bug != bugAbortWaits || bug == bugCloseDrops
-	if drop || c.out.Len() == 0 {
+	switch {
+	case drop:
 		c.loop.push(func() { c.finish(cause) })
+	case c.out.Len() == 0:
+		c.loop.push(func() { c.show(false); c.linger() })
 	}
 }
 

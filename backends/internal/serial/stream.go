@@ -3,6 +3,7 @@ package serial
 import (
 	"io"
 
+	"lars/backends/internal/linger"
 	"lars/reactor/driver"
 )
 
@@ -14,6 +15,9 @@ type Transport interface {
 	Send()
 	// Unsent is the number of output bytes that the kernel has not taken.
 	Unsent() int
+	// Unacked is called when nothing is unsent and no input is of interest any
+	// more: it is what linger.Unacked says of the descriptor.
+	Unacked() (int, error)
 	// Resumed is called when reading may go on after a pause.
 	Resumed()
 	// Release gives up the descriptor and all unsent output. It is called
@@ -43,6 +47,8 @@ type Stream struct {
 	heldMax  int // 0 is no limit
 	low      int
 	cause    error
+	pace     *linger.Pace // while the connection lingers
+	unacked  int          // when that was looked at
 
 	state   state
 	paused  bool
@@ -105,7 +111,7 @@ func (s *Stream) Held() int { return s.in.size() }
 func (s *Stream) Refused() { s.high = true }
 
 // Buffered implements driver.Conn.
-func (s *Stream) Buffered() int { return s.t.Unsent() }
+func (s *Stream) Buffered() int { return s.t.Unsent() + s.unacked }
 
 // Flush implements driver.Conn.
 func (s *Stream) Flush() { s.send() }
@@ -135,7 +141,9 @@ func (s *Stream) receive(data []byte) {
 	view, err := s.in.join(data)
 	if err == nil {
 		n := s.h.Received(view)
-		if s.state >= aborted {
+		if s.state != open { // what the handler left, it left for good
+			s.in.reset()
+			s.send()
 			return
 		}
 		err = s.in.consume(view, n)
@@ -252,9 +260,34 @@ func (s *Stream) Settle() {
 			s.Fail(io.EOF)
 		}
 	}
-	if s.state == aborted || s.state == draining && s.t.Unsent() == 0 {
+	if s.state == draining && s.t.Unsent() == 0 && s.cause == nil {
+		s.linger()
+	}
+	if s.state == aborted || s.state == draining && s.t.Unsent()+s.unacked == 0 {
 		s.finish()
 	}
+}
+
+// linger looks at what the peer's kernel has yet to take, and has Settle do so
+// again. After the peer's own end, which is a cause, no input can reset the
+// connection.
+func (s *Stream) linger() {
+	var err error
+	if s.unacked, err = s.t.Unacked(); err != nil {
+		s.state, s.cause = aborted, err
+		return
+	}
+	if s.unacked == 0 {
+		return
+	}
+	if s.pace == nil {
+		s.pace = &linger.Pace{}
+	}
+	s.loop.After(s.pace.Next(s.unacked), func() {
+		if s.state == draining {
+			s.await()
+		}
+	})
 }
 
 func (s *Stream) finish() {

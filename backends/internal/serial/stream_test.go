@@ -20,9 +20,10 @@ type wire struct {
 	room int
 }
 
-func (w *wire) Unsent() int { return w.out.Len() }
-func (w *wire) Resumed()    {}
-func (w *wire) Release()    { w.out.Reset() }
+func (w *wire) Unsent() int           { return w.out.Len() }
+func (w *wire) Unacked() (int, error) { return 0, nil }
+func (w *wire) Resumed()              {}
+func (w *wire) Release()              { w.out.Reset() }
 
 func (w *wire) Send() {
 	for w.out.Len() > 0 && w.room > 0 {
