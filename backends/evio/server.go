@@ -26,6 +26,8 @@ const (
 	ageMin = 10 * time.Millisecond
 	// startMax bounds the start of a server.
 	startMax = 10 * time.Second
+	// portsMax is how many free ports are tried.
+	portsMax = 10
 )
 
 // server is a listener: one evio server, and the next one when it has failed.
@@ -50,22 +52,35 @@ type server struct {
 	started  time.Time
 }
 
-// listen starts the first evio server.
+// listen starts the first evio server. A free port that is picked for it may be
+// taken by somebody before evio binds it; then another one is.
 func (s *server) listen() error {
-	// evio's own listener would be a multipath one, package net's default; the
-	// one with SO_REUSEPORT is not, but does not notice a port in use.
-	probe, err := net.Listen("tcp", s.addr.String())
-	if err != nil {
-		return err
+	asked := s.addr
+	var done chan error
+	var err error
+	for range portsMax {
+		if done, err = s.bind(asked); asked.Port() != 0 || !errors.Is(err, unix.EADDRINUSE) {
+			break
+		}
 	}
-	s.addr = addrPort(probe.Addr())
-	_ = probe.Close()
-	done, err := s.start()
 	if err != nil {
 		return err
 	}
 	go s.run(done)
 	return nil
+}
+
+// bind starts an evio server at addr.
+func (s *server) bind(addr netip.AddrPort) (done chan error, err error) {
+	// evio's own listener would be a multipath one, package net's default; the
+	// one with SO_REUSEPORT is not, but does not notice a port in use.
+	probe, err := net.Listen("tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	s.addr = addrPort(probe.Addr())
+	_ = probe.Close()
+	return s.start()
 }
 
 // start starts an evio server and a control connection to each of its loops,
