@@ -71,11 +71,16 @@ func choose(pin Pin, loops, workers int) (p Processors, note string, err error) 
 	if pin.Off {
 		return Processors{}, "", nil
 	}
+	allowed, err := proc.AllowedCPUs(0)
 	if len(pin.Server) > 0 {
 		p = Processors{pin.Server, pin.Generator}
+		if err == nil { // the kernel ignores those that are not there, as long as one is
+			if err := checkAllowed(slices.Concat(p.Server, p.Generator), allowed); err != nil {
+				return p, "", err
+			}
+		}
 		return p, sharedNote(p), tryPin(p)
 	}
-	allowed, err := proc.AllowedCPUs(0)
 	if err != nil {
 		return Processors{}, fmt.Sprintf("server and generator are not pinned: %v", err), nil
 	}
@@ -84,6 +89,16 @@ func choose(pin Pin, loops, workers int) (p Processors, note string, err error) 
 	}
 	p, note = divide(wholeCoresFirst(allowed), loops, workers)
 	return p, note, tryPin(p)
+}
+
+// checkAllowed refuses processors that this process may not use.
+func checkAllowed(cpus, allowed []int) error {
+	for _, cpu := range cpus {
+		if !slices.Contains(allowed, cpu) {
+			return refuse("--pin: processor %d: this process may use %s (--pin off runs without pinning)", cpu, listCPUs(allowed))
+		}
+	}
+	return nil
 }
 
 // divide gives the server the first processors, the generator the next ones,

@@ -210,6 +210,7 @@ func TestRefusals(t *testing.T) {
 		{"nobody there", func(c *Config) { c.Targets[0] = Target{Name: "x", Addr: closed} }, "is the server running"},
 		{"no process", func(c *Config) { c.Targets[0] = Target{Name: "x", Addr: closed, PID: 1 << 30} }, "give the id"},
 		{"pin", func(c *Config) { c.Pin = Pin{Server: []int{1000}, Generator: []int{0}} }, "--pin off"},
+		{"pin, in part", func(c *Config) { c.Pin = Pin{Server: []int{0, 1000}, Generator: []int{0}} }, "processor 1000"},
 		{"files", func(c *Config) { c.Load.Conns = load.ConnsMax }, ""},
 		{"load", func(c *Config) { c.Load.Duration = 0 }, "nothing would be measured"},
 	} {
