@@ -13,6 +13,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"strconv"
 	"time"
 
 	"lars/internal/cli"
@@ -125,7 +127,7 @@ func parse(stdout io.Writer, args, names []string) (o options, done bool, err er
 		}
 	}
 	if o.listen == "" {
-		o.listen = fmt.Sprintf("%s:%d", o.ip, o.port)
+		o.listen = net.JoinHostPort(o.ip, strconv.Itoa(o.port))
 	}
 	return o, false, nil
 }

@@ -79,6 +79,13 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+func TestAddressIPv6(t *testing.T) {
+	o, _, err := parse(io.Discard, []string{"--ip", "::1", "--port", "0"}, nil)
+	if err != nil || o.listen != "[::1]:0" {
+		t.Errorf("listens on %q, %v", o.listen, err)
+	}
+}
+
 func TestConfigurationFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "serv.conf")
 	text := "; the original's example\n[reactor]\nip = 127.0.0.1\nport = 0\nmaxConn = 1\nthreadNum = 2\n"
