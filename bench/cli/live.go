@@ -37,8 +37,9 @@ type track struct {
 // redrawEvery bounds what drawing costs the generator's processor.
 const redrawEvery = 250 * time.Millisecond
 
-// ratesKept is the length of the curve.
-const ratesKept = 24
+// ratesKept is the length of the curve: as much as leaves the errors a place
+// on a terminal of 80 columns.
+const ratesKept = 12
 
 func newLive(w io.Writer, wanted bool) *live {
 	f, ok := w.(*os.File)

@@ -33,11 +33,16 @@ func TestLiveLines(t *testing.T) {
 	l.take(now)
 	want := []string{
 		"  12s of ~35s  round 2 of 7  std",
-		"  epoll      100,000 req/s  ████████████████████████  p50 812µs   p99 1.24ms  errors 3",
-		"  std         10,000 req/s                        ▅▁  p50 812µs   p99 1.24ms  errors 3",
+		"  epoll      100,000 req/s  ████████████  p50 812µs   p99 1.24ms  errors 3",
+		"  std         10,000 req/s            ▅▁  p50 812µs   p99 1.24ms  errors 3",
 	}
 	if got := l.lines(now, 10); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, line := range want {
+		if runes(line) > 79 {
+			t.Errorf("%q is cut on a terminal of 80 columns", line)
+		}
 	}
 	if got := l.lines(now, 2); len(got) != 2 {
 		t.Errorf("%d lines on a screen for 2", len(got))
