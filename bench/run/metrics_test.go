@@ -51,6 +51,17 @@ func TestMetricsReportable(t *testing.T) {
 	}
 }
 
+// TestMetricsOfFewRounds: what half of the rounds cannot tell is not told.
+func TestMetricsOfFewRounds(t *testing.T) {
+	long, short := roundOf(0, 1000, 0), roundOf(1, 500, 0)
+	if m := metricsOf(long, short); m[MetricP99].Samples != nil || m[MetricMax].Value != 750_000 {
+		t.Errorf("p99 of one in two: %+v", m[MetricP99])
+	}
+	if m := metricsOf(long, short, long); len(m[MetricP99].Samples) != 2 {
+		t.Errorf("p99 of two in three: %+v", m[MetricP99])
+	}
+}
+
 // TestMetricsCensored: requests given up are slower than all others, and what
 // falls among them is only bounded from below, by the timeout.
 func TestMetricsCensored(t *testing.T) {
