@@ -18,6 +18,8 @@ func table() Table {
 		{Name: "run", Summary: "run it", Run: func(_ context.Context, stdout, _ io.Writer, args []string) error {
 			f := NewFlags("lars bench run", "--conns N", "Run it.", "lars bench run --conns 3")
 			conns := f.Int("conns", 100, "how many connections, `n`")
+			f.Duration("for", 0, "`d`uration")
+			f.Bool("live", false, "show it")
 			if done, err := f.Parse(stdout, args); done || err != nil {
 				return err
 			}
@@ -49,7 +51,10 @@ func TestTable(t *testing.T) {
 		{"bench run -conns=7", 0, "conns=7", ""},
 		{"bench run --help", 0, "--conns N  how many connections, n (default 100)", ""},
 		{"help bench run", 0, "Examples:\n  lars bench run --conns 3", ""},
-		{"bench run --conns x", 2, "", "lars bench run: invalid value \"x\" for flag -conns"},
+		{"bench run --conns x", 2, "", "lars bench run: invalid value \"x\" for flag -conns: write a whole number\n"},
+		{"bench run --conns 99999999999999999999", 2, "", "flag -conns: write a whole number\n"},
+		{"bench run --for 5", 2, "", "invalid value \"5\" for flag -for: write a time with its unit, such as 10s or 500ms\n"},
+		{"bench run --live=x", 2, "", "true or false"},
 		{"bench run --cons 7", 2, "", "lars bench run --help"},
 		{"bench run 7", 2, "", `unexpected argument "7"`},
 		{"fail", 1, "", "broken pipe\n"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Flags is a flag set with the habits of lars: both -name and --name, help on
@@ -46,9 +47,39 @@ func (f *Flags) ParseArgs(stdout io.Writer, args []string) (done bool, err error
 		f.help(stdout)
 		return true, nil
 	case err != nil:
-		return false, f.Errorf("%v", err)
+		return false, f.Errorf("%s", f.explain(err.Error()))
 	}
 	return false, nil
+}
+
+// explain says what a flag takes, where package flag has only "parse error" or
+// "value out of range".
+func (f *Flags) explain(text string) string {
+	rest, ok := strings.CutSuffix(text, ": parse error")
+	if !ok {
+		rest, ok = strings.CutSuffix(text, ": value out of range")
+	}
+	words := strings.Fields(rest) // the last is the flag
+	if fl := f.Lookup(strings.TrimPrefix(words[len(words)-1], "-")); ok && fl != nil {
+		if g, ok := fl.Value.(flag.Getter); ok {
+			return rest + ": write " + kindOf(g.Get())
+		}
+	}
+	return text
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case time.Duration:
+		return "a time with its unit, such as 10s or 500ms"
+	case int, int64:
+		return "a whole number"
+	case uint, uint64:
+		return "a whole number, 0 or more"
+	case float64:
+		return "a number"
+	}
+	return "true or false"
 }
 
 // Errorf is a usage error of this command, with a pointer to its help.
