@@ -241,7 +241,14 @@ func (c *Client) dial(at netip.AddrPort) {
 		return
 	}
 	o := driver.DialOptions{Conn: c.end.options(), Timeout: c.config.DialTimeout}
-	if err := c.r.engine.Dial(c.loop.d, at, o, c.end.opener(c.r, c.opened), c.failed); err != nil {
+	open := c.end.opener(c.r, c.opened)
+	wanted := func(d driver.Conn) driver.Handler {
+		if c.State() == Stopped { // while the dial was under way
+			return nil
+		}
+		return open(d)
+	}
+	if err := c.r.engine.Dial(c.loop.d, at, o, wanted, c.failed); err != nil {
 		c.failed(err)
 	}
 }
@@ -249,10 +256,6 @@ func (c *Client) dial(at netip.AddrPort) {
 // opened is called before OnOpen.
 func (c *Client) opened(conn *Conn) {
 	c.since = c.loop.Now()
-	if c.State() == Stopped {
-		conn.Close(ErrReactorClosed)
-		return
-	}
 	c.conn.Store(conn)
 	c.set(Connected, nil)
 }

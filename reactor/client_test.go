@@ -67,6 +67,43 @@ func TestClientReconnects(t *testing.T) {
 	})
 }
 
+// TestClientClosedWhileDialling: what its dial still brings is never opened.
+func TestClientClosedWhileDialling(t *testing.T) {
+	eachBackend(t, func(t *testing.T, open func(reactor.Config) *reactor.Reactor) {
+		r := open(reactor.Config{})
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		closed := make(chan struct{})
+		c, err := r.Dial(reactor.ClientConfig{
+			Endpoint: reactor.Endpoint{OnOpen: func(*reactor.Conn) { t.Error("opened") }},
+			OnState: func(s reactor.State, _ string, _ error) {
+				if s == reactor.Connecting {
+					<-closed
+				}
+			},
+		}, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		close(closed)
+		peer, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		if _, err := io.ReadAll(peer); err != nil {
+			t.Log(err) // a reset, on some backends
+		}
+		if s := r.Stats(); s.Opened != 0 || s.Conns != 0 || c.State() != reactor.Stopped {
+			t.Errorf("%+v, %v", s, c.State())
+		}
+	})
+}
+
 func wantStates(t *testing.T, states <-chan change, want ...reactor.State) {
 	t.Helper()
 	for _, w := range want {
