@@ -144,7 +144,10 @@ func (m *mailbox) flush() {
 // ErrClosed when the connection is known to be closed, ErrBusy when the loop's
 // mailbox is full. Messages of one goroutine keep their order, but may overtake
 // a function that it posted between them. Whether the peer gets a message is
-// not known: a connection may end with messages under way.
+// not known: a connection may end with messages under way, and one that finds
+// the output full when the loop takes it (see Overflow) is dropped and counted
+// (KindOutputFull), while later, smaller ones may still go out. Who must lose
+// none sends on the loop, with Write, and waits for OnDrained.
 func (c *Conn) Send(id int32, body []byte) error {
 	if err := checkBody(len(body), c.end.SendBytesMax); err != nil {
 		return err
