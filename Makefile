@@ -6,7 +6,7 @@ LARS     = bin/lars
 # make bench BACKEND=epoll SCENARIO=mixed CONNS=100 RATE=50000: each of these that is set
 # becomes a flag of "lars bench"; BENCH_FLAGS takes any other.
 bench_vars = SCENARIO WORKLOAD STORE EDITS STALLED MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS GENERATOR_LOOPS PIN IDLE OUT BACKENDS BASELINE WORKERS TOKEN_FILE
-bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(if $(UDP),--udp) $(if $(SYSCALLS),--syscalls) $(if $(MARKDOWN),--markdown) $(BENCH_FLAGS)
+bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(foreach v,UDP SYSCALLS MARKDOWN,$(if $(filter-out 0,$($(v))),--$(call lower,$(v)))) $(BENCH_FLAGS)
 pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
 
