@@ -59,7 +59,7 @@ func listenSocket(addr netip.AddrPort, o driver.ListenOptions) (int, error) {
 		if err := setConnOptions(fd, o.Conn); err != nil {
 			return err
 		}
-		if err := bind(fd, addr); err != nil {
+		if err := bind(fd, "tcp", addr); err != nil {
 			return err
 		}
 		if err := unix.Listen(fd, o.Backlog); err != nil {

@@ -128,7 +128,7 @@ func bindPacket(fd, fam int, local netip.AddrPort) error {
 		}
 		local = netip.AddrPortFrom(wildcard, 0)
 	}
-	return bind(fd, local)
+	return bind(fd, "udp", local)
 }
 
 func (p *packet) prepareReceive() {

@@ -66,13 +66,14 @@ func socket(family, kind int, prepare func(fd int) error) (int, error) {
 	return fd, nil
 }
 
-// bind binds fd to addr, where an IPv6 wildcard also takes IPv4.
-func bind(fd int, addr netip.AddrPort) error {
+// bind binds fd, a socket of network, to addr, where an IPv6 wildcard also takes
+// IPv4.
+func bind(fd int, network string, addr netip.AddrPort) error {
 	if family(addr) == unix.AF_INET6 && addr.Addr().IsUnspecified() {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
 	}
 	if err := unix.Bind(fd, sockaddr(addr)); err != nil {
-		return &net.OpError{Op: "bind", Net: "ip", Addr: net.TCPAddrFromAddrPort(addr), Err: os.NewSyscallError("bind", err)}
+		return &net.OpError{Op: "listen", Net: network, Addr: net.TCPAddrFromAddrPort(addr), Err: os.NewSyscallError("bind", err)}
 	}
 	return nil
 }
