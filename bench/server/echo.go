@@ -11,10 +11,12 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"lars/internal/cli"
@@ -90,6 +92,9 @@ func echo(ctx context.Context, stdout io.Writer, args []string, open func(string
 	addr, err := listen(r, o, router)
 	if err != nil {
 		r.Close()
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("%w: choose another port (0 is a free one), or stop what holds it", err)
+		}
 		return cli.Exit(cli.ExitUsage, err)
 	}
 	fmt.Fprintf(stdout, "listening on %s\n", addr)
@@ -135,10 +140,10 @@ func parse(stdout io.Writer, args, names []string) (o options, done bool, err er
 // keys are those of the original's [reactor] section.
 func keys(o *options) *conf.Set {
 	s := &conf.Set{}
-	s.String(&o.ip, conf.Name{Section: "reactor", Key: "ip", Flag: "ip"}, conf.IP, "address to listen on")
-	s.Int(&o.port, conf.Name{Section: "reactor", Key: "port", Flag: "port"}, 0, 65535, "port to listen on, 0 for any free one")
-	s.Int(&o.maxConn, conf.Name{Section: "reactor", Key: "maxConn", Flag: "max-conn"}, 1, 1<<24, "limit of live connections")
-	s.Int(&o.threadNum, conf.Name{Section: "reactor", Key: "threadNum", Flag: "loops"}, 1, 1024, "event loops")
+	s.String(&o.ip, conf.Name{Section: "reactor", Key: "ip", Flag: "ip"}, conf.IP, "`address` to listen on")
+	s.Int(&o.port, conf.Name{Section: "reactor", Key: "port", Flag: "port"}, 0, 65535, "`port` to listen on, 0 for any free one")
+	s.Int(&o.maxConn, conf.Name{Section: "reactor", Key: "maxConn", Flag: "max-conn"}, 1, 1<<24, "`number` of live connections at most")
+	s.Int(&o.threadNum, conf.Name{Section: "reactor", Key: "threadNum", Flag: "loops"}, 1, 1024, "`number` of event loops")
 	return s
 }
 
@@ -152,12 +157,12 @@ func listen(r *reactor.Reactor, o options, router *reactor.Router) (fmt.Stringer
 		}
 		return s.Addr(), nil
 	}
-	first, err := r.ListenPacket(o.listen, reactor.PacketConfig{Router: router, ReusePort: len(r.Loops()) > 1, Loop: 1})
+	first, err := r.ListenPacket(o.listen, reactor.PacketConfig{Router: router, BodyBytesMax: o.bodyMax, ReusePort: len(r.Loops()) > 1, Loop: 1})
 	if err != nil {
 		return nil, err
 	}
 	for i := 2; i <= len(r.Loops()); i++ {
-		c := reactor.PacketConfig{Router: router, ReusePort: true, Loop: i}
+		c := reactor.PacketConfig{Router: router, BodyBytesMax: o.bodyMax, ReusePort: true, Loop: i}
 		if _, err := r.ListenPacket(first.LocalAddr().String(), c); err != nil {
 			return nil, err
 		}

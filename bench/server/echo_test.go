@@ -128,7 +128,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"--backend nope", `unknown backend "nope"`},
 		{"--listen 127.0.0.1", "want ip:port"},
-		{"--listen " + taken.Addr().String(), "address already in use"},
+		{"--listen " + taken.Addr().String(), "address already in use: choose another port"},
 		{"--loops 0", "whole number from 1 to 1024"},
 		{"--body-max 99999999", "BodyBytesMax"},
 		{"--config " + bad, `bad.conf:2: [reactor] port: "high" is not a whole number`},
