@@ -127,6 +127,26 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestSupervisorsSignalTwice: what the child above cannot tell from a race.
+func TestSupervisorsSignalTwice(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	signals := make(chan os.Signal)
+	ended := make(chan bool)
+	go func() { ended <- watch(signals, nil, cancel) }()
+	for range 3 {
+		select {
+		case signals <- syscall.SIGTERM: // taken, and not the end
+		case <-ended:
+			t.Fatal("a second SIGTERM ends at once")
+		}
+	}
+	<-ctx.Done()
+	signals <- syscall.SIGINT
+	if !<-ended {
+		t.Error("a SIGINT after it does not")
+	}
+}
+
 func interrupted(mode string) Func {
 	return func(ctx context.Context, stdout, _ io.Writer, _ []string) error {
 		fmt.Fprint(stdout, ".")

@@ -125,7 +125,7 @@ func TestUp(t *testing.T) {
 // TestUpEndsAtOnce: processes go with their parent, however that ends.
 func TestUpEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, signals := range [][]syscall.Signal{{syscall.SIGKILL}, {syscall.SIGTERM, syscall.SIGTERM}} {
+	for _, signals := range [][]syscall.Signal{{syscall.SIGKILL}, {syscall.SIGTERM, syscall.SIGINT}} {
 		c, line := startUp(t, t.TempDir(), "--processes")
 		for _, s := range signals {
 			_ = c.cmd.Process.Signal(s)
