@@ -28,6 +28,7 @@ const fileBytesMax = 1 << 20
 type Set struct {
 	keys     []*key
 	sections []string // of other programs, passed over
+	notes    []func() string
 }
 
 // key is one declared key.
@@ -45,6 +46,9 @@ type key struct {
 // Ignore passes over whole sections, such as those of another program that
 // shares the file.
 func (s *Set) Ignore(sections ...string) { s.sections = append(s.sections, sections...) }
+
+// Note has Print end with what f says of the values, if anything.
+func (s *Set) Note(f func() string) { s.notes = append(s.notes, f) }
 
 // add declares a key. Declaring one twice is a bug of the program.
 func (s *Set) add(k *key) *key {
@@ -188,5 +192,10 @@ func (s *Set) Print(w io.Writer) {
 			value = "(hidden)"
 		}
 		fmt.Fprintf(w, "%s = %s\n; ^ %s\n", k.name, value, from)
+	}
+	for _, f := range s.notes {
+		if note := f(); note != "" {
+			fmt.Fprintf(w, "; %s\n", note)
+		}
 	}
 }

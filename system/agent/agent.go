@@ -42,6 +42,9 @@ func Start(r *reactor.Reactor, c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if note := c.knobsNote(); note != "" && c.knobsTurned() {
+		c.Log.Warn(note)
+	}
 	s := &Service{config: c, reactor: r, caller: localIPv4(c.Caller), keeper: newKeeper(c.RoutesFile, c.Files)}
 	loops := r.Loops()
 	for i := range s.shards {

@@ -145,6 +145,7 @@ func (c *Config) Keys() *conf.Set {
 	peerKeys(s, &c.DNS, "dnsserver", "dns")
 	c.balanceKeys(s)
 	c.agentKeys(s)
+	s.Note(c.knobsNote)
 	return s
 }
 
@@ -301,6 +302,32 @@ func (c *Config) settings(text string) (balance.Settings, error) {
 	k.IdleTimeout, k.OverloadTimeout = cmp.Or(k.IdleTimeout, c.IdleTimeout), cmp.Or(k.OverloadTimeout, c.OverloadTimeout)
 	k.HostsMax = min(cmp.Or(k.HostsMax, c.HostsMax), c.HostsMax)
 	return s, s.Check()
+}
+
+// knobs are those of the algorithm classic, the original's values for zeros.
+func (c Config) knobs() balance.Config {
+	c.preset()
+	return balance.Config{
+		ProbeNum: c.ProbeNum, InitSuccCnt: c.InitSuccCnt, InitErrCnt: c.InitErrCnt,
+		ErrRate: float32(c.ErrRate), SuccRate: float32(c.SuccRate), WindowErrRate: float32(c.WindowErrRate),
+		ContinErrLimit: c.ContinErrLimit, ContinSuccLimit: c.ContinSuccLimit,
+		IdleTimeout: c.IdleTimeout, OverloadTimeout: c.OverloadTimeout,
+	}
+}
+
+// knobsTurned reports whether any of them is not as the original ships it.
+func (c *Config) knobsTurned() bool { return c.knobs() != (Config{}).knobs() }
+
+// knobsNote says to people that the knobs are not heeded, if so. Whoever brings
+// the original's file could not know.
+func (c *Config) knobsNote() string {
+	s, err := c.settings("")
+	algorithm := cmp.Or(s.Algorithm, balance.DefaultAlgorithm)
+	if err != nil || algorithm == "classic" || algorithm == "elb" {
+		return ""
+	}
+	return "[loadbalance] probe_num to overload_timeout hold for modules that are balanced by classic or elb alone, and here that is " +
+		algorithm + "; balance = algorithm=classic makes it the original's way"
 }
 
 func checkBalance(text string) error {

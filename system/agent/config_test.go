@@ -54,6 +54,25 @@ update_timeout=20
 	}
 }
 
+// The original's knobs are its algorithm's: whoever turns them elsewhere is told.
+func TestKnobsWithoutEffectAreTold(t *testing.T) {
+	for _, tt := range []struct {
+		config Config
+		told   bool
+	}{
+		{Config{}, false},
+		{Config{ProbeNum: 10}, false}, // as shipped
+		{Config{ProbeNum: 3}, true},
+		{Config{ProbeNum: 3, Balance: "algorithm=p2c"}, true},
+		{Config{ProbeNum: 3, Balance: "algorithm=classic"}, false},
+		{Config{ErrRate: 0.2, Balance: "algorithm=elb"}, false},
+	} {
+		if told := tt.config.knobsTurned() && tt.config.knobsNote() != ""; told != tt.told {
+			t.Errorf("%+v: told is %v", tt.config, told)
+		}
+	}
+}
+
 func TestConfigurationRefuses(t *testing.T) {
 	for _, line := range []string{
 		"[loadbalance]\nprobe_num = 0", "[loadbalance]\nerr_rate = 0", "[loadbalance]\nsucc_rate = 1.5",

@@ -48,7 +48,7 @@ func newUp(backends []string) *upOptions {
 		"Runs the whole system on this machine: dns, reporter, agent, and a database in a folder that keeps its\n"+
 			"data. The first start adds sample routes. Ctrl-C ends it in order, a second one at once.",
 		"lars up", "lars up --backend netpoll --processes", "lars up --base-port 0 --json",
-		"lars up --agent-flags '--probe-num 5 --err-rate 0.2'",
+		"lars up --agent-flags '--balance algorithm=classic --probe-num 5'",
 		"lars up --store 'mysql://lars@db:3306/lars_dns?password_file=/etc/lars/db_password'")
 	o.flags = f
 	c := &o.config
