@@ -147,6 +147,7 @@ func TestAgentAndItsTools(t *testing.T) {
 				{GetRoute, "1 1", 0, "ip = 192.168.1.1, port = 7001\n", ""},
 				{Report, "1 1 192.168.1.1 7001 0", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 SUCC\n", ""},
 				{Report, "1 1 192.168.1.1 7001 1", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 OVERLOAD\n", ""},
+				{Report, "1 1 192.168.1.1:70000 0", 2, "", `"192.168.1.1" and "70000": want an IPv4 address and a port`},
 				{Report, "1 1 192.168.1.1:7001 -1111", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 OVERLOAD\n", ""},
 				{GetHost, "9 9", 13, "", "modid 9, cmdid 9"},
 				{GetRoute, "9 9", 13, "", "no host"},

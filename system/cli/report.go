@@ -50,12 +50,12 @@ func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
 // two arguments. The value of a flag stays.
 func splitHost(args []string) (all []string) {
 	for i, arg := range args {
-		at, err := netip.ParseAddrPort(arg)
-		if err != nil || i > 0 && strings.HasPrefix(args[i-1], "-") {
+		ip, port, ok := strings.Cut(arg, ":")
+		if _, err := netip.ParseAddr(ip); !ok || err != nil || i > 0 && strings.HasPrefix(args[i-1], "-") {
 			all = append(all, arg)
 			continue
 		}
-		all = append(all, at.Addr().String(), strconv.Itoa(int(at.Port())))
+		all = append(all, ip, port)
 	}
 	return all
 }
