@@ -17,6 +17,7 @@ func TestPolicyCommands(t *testing.T) {
 		want string // of the output, or of the error
 		code int
 	}{
+		{policy, []string{"unset", "1", "1", db}, "nothing", 0},
 		{policy, []string{"get", db}, "nothing is set", 0},
 		{policy, []string{"get", db, "--json"}, "[]\n", 0},
 		{policy, []string{"set", "1", "1", "outlier=off algorithm=p2c", db, "--actor", "ann"}, "version 1: 1 changed\n", 0},

@@ -44,6 +44,7 @@ type routeCommand struct {
 	config string
 	json   bool
 	actor  string
+	writes bool
 	module *store.Module
 	hosts  []store.Host
 }
@@ -85,7 +86,9 @@ func (c *routeCommand) hostFlag() {
 	})
 }
 
+// actorFlag is for commands that change something.
 func (c *routeCommand) actorFlag() {
+	c.writes = true
 	c.flags.StringVar(&c.actor, "actor", defaultActor(), "`name` of who makes the change, for the log")
 }
 
@@ -119,6 +122,11 @@ func (c *routeCommand) run(ctx context.Context, stdout io.Writer, args []string,
 	}
 	if err := check(); err != nil {
 		return err
+	}
+	if !c.writes {
+		if err := c.store.exists(); err != nil {
+			return c.flags.Errorf("%v", err)
+		}
 	}
 	st, _, err := c.store.Open()
 	if err != nil {

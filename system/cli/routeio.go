@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lars/system/store"
@@ -27,7 +28,14 @@ func routeImport(ctx context.Context, stdout, _ io.Writer, args []string) error 
 		if *input == "" {
 			return c.flags.Errorf("want --input")
 		}
-		items, err = readRouteFile(*input, formatOf(*format, *input))
+		*format = formatOf(*format, *input)
+		if *format == "" {
+			return c.flags.Errorf("the name %s does not tell the format: want --format csv or json", *input)
+		}
+		items, err = readRouteFile(*input, *format)
+		if err == nil && *replace && !slices.ContainsFunc(items, func(it store.Item) bool { return it.Settings == nil }) {
+			return fmt.Errorf("%s has no routes: with --replace that would remove all there are; 'lars route remove' removes what is meant", *input)
+		}
 		return err
 	}
 	return c.run(ctx, stdout, args, check, func(st store.Store) error {

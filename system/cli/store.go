@@ -3,9 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -66,6 +68,23 @@ func (o *StoreOptions) Open() (st store.Store, name string, err error) {
 	return openMySQL(c)
 }
 
+// exists is for commands that only read: a mistyped path would become an empty
+// database.
+func (o *StoreOptions) exists() error {
+	url := o.URL
+	if url == "" && o.user == "" {
+		url = StoreDefault
+	}
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok {
+		return nil
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no database %s; 'lars up' or the first change makes it, --store names another", path)
+	}
+	return nil
+}
+
 func checkStoreURL(text string) error {
 	if text == "" {
 		return nil
@@ -90,6 +109,9 @@ func openURL(text string) (store.Store, string, error) {
 		}
 	}
 	if path, ok := strings.CutPrefix(text, "sqlite:"); ok {
+		if folder := filepath.Dir(path); !isFolder(folder) {
+			return nil, "", fmt.Errorf("sqlite store: no folder %s; make it first", folder)
+		}
 		st, err := sqlite.Open(sqlite.Config{Path: path})
 		if err != nil {
 			return nil, "", err
@@ -101,6 +123,11 @@ func openURL(text string) (store.Store, string, error) {
 		return nil, "", err
 	}
 	return openMySQL(c)
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func openMySQL(c mysql.Config) (store.Store, string, error) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -27,7 +28,6 @@ func TestRouteCommands(t *testing.T) {
 		want string // of the output, or of the error
 		code int
 	}{
-		{"list", "", 0},
 		{"add --module 1,1 --host 192.168.1.177:7777,10.0.0.1:80 --actor ann", "version 1: 2 added, 0 removed\n", 0},
 		{"add --module 1,1 --host 10.0.0.1:80", "conflict", 1},
 		{"add --module 2,5 --host 10.0.0.9:65535 --actor bob --json", `{"version":2,"added":1,"removed":0}` + "\n", 0},
@@ -123,6 +123,9 @@ func TestImportAndExport(t *testing.T) {
 		{"twice", []string{"import", "--input", file("v.csv", "1,1,10.0.0.4,1,2\n1,1,10.0.0.4,1,3\n")}, `1,1 10.0.0.4:1 is given twice, with "weight=`, 1},
 		{"settings twice", []string{"import", "--input", file("w.csv", "1,1,,,,,,algorithm=rr\n1,1,,,,,,algorithm=wrr\n")}, "module 1,1 is given settings", 1},
 		{"unset", []string{"import", "--input", file("x.csv", "1,1,,,,,,\n")}, "0 added, 0 removed\n", 0},
+		{"nothing, replacing", []string{"import", "--replace", "--input", file("y.csv", "modid,cmdid,ip,port\n")}, "y.csv has no routes: with --replace", 1},
+		{"settings alone, replacing", []string{"import", "--replace", "--input", file("y2.csv", "3,3,,,,,,algorithm=rr\n")}, "y2.csv has no routes: with --replace", 1},
+		{"no form", []string{"import", "--input", file("routes", "")}, "want --format csv or json", 2},
 		{"unknown form", []string{"import", "--input", file("i.txt", "")}, `unknown format "txt"`, 1},
 		{"export to a file", []string{"export", "--output", filepath.Join(folder, "out.json")}, "", 0},
 	}
@@ -246,7 +249,8 @@ func TestStoreOptions(t *testing.T) {
 		ok              bool
 	}{
 		{"nothing", "", "", StoreDefault, true},
-		{"file", "sqlite:/x/y.db", "root", "sqlite:/x/y.db", true},
+		{"file", "sqlite:y.db", "root", "sqlite:y.db", true},
+		{"file in no folder", "sqlite:x/y.db", "", "no folder x; make it first", false},
 		{"the original's keys", "", "root", "mysql root@127.0.0.1:3306/lars_dns", true},
 		{"address", "mysql://lars@db:3307/x?conns=4&tls=preferred", "", "mysql lars@db:3307/x", true},
 		{"defaults of an address", "mysql://lars@", "", "mysql lars@127.0.0.1:3306/lars_dns", true},
@@ -275,6 +279,27 @@ func TestStoreOptions(t *testing.T) {
 				t.Errorf("%q shows a password", name)
 			}
 		})
+	}
+}
+
+// A mistyped path must not become an empty database that looks like an answer.
+func TestReadingMakesNoDatabase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		run  cli.Func
+		args []string
+	}{
+		{Route().Run, []string{"list"}},
+		{Route().Run, []string{"log", "--store", "sqlite:typo.db"}},
+		{Route().Run, []string{"export", "--store", "sqlite:typo.db"}},
+		{Policy().Run, []string{"get", "--store", "sqlite:typo.db"}},
+	} {
+		if _, code, err := command(t, c.run, c.args...); code != cli.ExitUsage || !strings.Contains(fmt.Sprint(err), "no database") {
+			t.Errorf("%v: code %d, %v", c.args, code, err)
+		}
+	}
+	if left, _ := filepath.Glob("*"); len(left) > 0 {
+		t.Errorf("made %v", left)
 	}
 }
 
