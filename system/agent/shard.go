@@ -49,7 +49,7 @@ func newShard(s *Service, index int, loop *reactor.Loop) (*shard, error) {
 	c := s.config
 	sh := &shard{
 		service: s, index: index, loop: loop, logged: linesPerSecondMax,
-		table:  newTable(c.ModulesMax/wire.AgentPorts, c.UnknownMax/wire.AgentPorts),
+		table:  newTable(c.ModulesMax/wire.AgentPorts, c.UnknownMax/wire.AgentPorts, c.NegativeTTL),
 		random: rand.New(rand.NewPCG(c.Seed, uint64(index))),
 		zone:   uint16(c.Zone),
 	}

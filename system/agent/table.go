@@ -48,10 +48,13 @@ type table struct {
 	oldest, newest *module
 	unknown        int
 	unknownMax     int
+	// A module without a route that was not asked for in spare gives its place
+	// to one that is.
+	spare time.Duration
 }
 
-func newTable(modulesMax, unknownMax int) table {
-	return table{modules: map[uint64]*module{}, modulesMax: max(modulesMax, 1), unknownMax: max(unknownMax, 1)}
+func newTable(modulesMax, unknownMax int, spare time.Duration) table {
+	return table{modules: map[uint64]*module{}, modulesMax: max(modulesMax, 1), unknownMax: max(unknownMax, 1), spare: spare}
 }
 
 // key is a module as one number: maps are faster with it.
@@ -62,7 +65,10 @@ func (t *table) get(name route.Module) *module { return t.modules[key(name.ModID
 // add makes a module without a route; nil when there is no room. A sender can
 // fill the table with modules that do not exist, but not evict one that does.
 func (t *table) add(now time.Duration, name route.Module) *module {
-	if len(t.modules) >= t.modulesMax || t.unknown >= t.unknownMax {
+	if t.full() && t.oldest != nil && t.oldest.asked < now-t.spare {
+		t.dropOldest()
+	}
+	if t.full() {
 		return nil
 	}
 	m := &module{name: name, asked: now, at: len(t.all)}
@@ -70,6 +76,10 @@ func (t *table) add(now time.Duration, name route.Module) *module {
 	t.modules[key(name.ModID, name.CmdID)] = m
 	t.link(m)
 	return m
+}
+
+func (t *table) full() bool {
+	return len(t.modules) >= t.modulesMax || t.unknown >= t.unknownMax
 }
 
 // touch notes that a module without a route was asked for.
@@ -84,10 +94,14 @@ func (t *table) touch(now time.Duration, m *module) {
 // expire drops the modules without a route that nobody has asked for since.
 func (t *table) expire(since time.Duration) {
 	for t.oldest != nil && t.oldest.asked < since {
-		m := t.oldest
-		t.unlink(m)
-		t.remove(m)
+		t.dropOldest()
 	}
+}
+
+func (t *table) dropOldest() {
+	m := t.oldest
+	t.unlink(m)
+	t.remove(m)
 }
 
 func (t *table) remove(m *module) {
