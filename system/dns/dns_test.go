@@ -375,6 +375,30 @@ func TestSubscriptionLimit(t *testing.T) {
 	})
 }
 
+// An agent that was asked for many modules that do not exist still hears of those
+// that do.
+func TestModulesThatDoNotExistMakeRoom(t *testing.T) {
+	onBackends(t, func(t *testing.T, d driver.Driver) {
+		db := newDatabase(t)
+		db.edit(t, replace(module(1, 1), 1))
+		cfg := quick()
+		cfg.PerConnMax = 2
+		s, _ := start(t, d, cfg, db)
+		loaded(t, s)
+		p := connect(t, s)
+		for n := range int32(5) {
+			p.ask(module(7, n))
+		}
+		p.ask(module(1, 1))
+		p.ask(module(7, 9))
+		if st := s.Stats(); st.Refused != 0 || st.Subscriptions != 2 {
+			t.Errorf("stats: %+v", st)
+		}
+		db.edit(t, replace(module(1, 1), 1, 2))
+		expect(t, "pushed", p.read(), "1,1 1,2")
+	})
+}
+
 // head of a message, to check that tests see real frames.
 func TestFrameOfRequest(t *testing.T) {
 	b := request(module(1, 2))

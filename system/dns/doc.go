@@ -13,7 +13,8 @@
 // one between two requests, together with the list of what changed. So a lookup
 // takes no lock, and a connection that asks is either told by the answer or by
 // a push, never by both. A request subscribes its connection to the module,
-// also to one that does not exist. A change is marked on the subscriptions and
+// also to one that does not exist; such a subscription is given up first when a
+// connection has too many. A change is marked on the subscriptions and
 // sent to each as soon as its connection has room: what is sent is the newest
 // route, several changes merge, and one that does not read waits alone. It is
 // closed when it has taken nothing for Config.SlowTimeout.

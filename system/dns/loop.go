@@ -66,11 +66,19 @@ func (l *loop) getRoute(q *reactor.Request) {
 	l.routes.subs.Mark(l.asked[:]) // the first load answers
 }
 
+// subscribe gives up a subscription to a module without hosts for a new one that
+// finds no room: agents forget the modules that do not exist, and never say so.
 func (l *loop) subscribe(p *pusher, c *reactor.Conn, m route.Module) {
-	if err := p.subs.Subscribe(c, m); err != nil {
+	err := p.subs.Subscribe(c, m)
+	if err != nil && l.loaded && p.subs.Shed(c, l.empty) {
+		err = p.subs.Subscribe(c, m)
+	}
+	if err != nil {
 		l.counters.refused.Add(1)
 	}
 }
+
+func (l *loop) empty(m route.Module) bool { return len(l.snap.Lookup(m)) == 0 }
 
 func (l *loop) countSubscriptions() {
 	l.counters.subscriptions.Store(int64(l.routes.subs.Len()))

@@ -25,7 +25,7 @@ type SubscriptionLimits struct {
 // then the newest route. So a slow connection holds no memory, several changes
 // of a module become one push, and the newest always arrives.
 //
-// Subscribe, Unsubscribe and Next take constant time, Close time in proportion
+// Subscribe, Unsubscribe, Shed and Next take constant time, Close time in proportion
 // to the connection's modules, Mark to the subscribers of the changed modules.
 // Not safe for concurrent use: one table per loop.
 type Subscriptions[C comparable] struct {
@@ -106,6 +106,30 @@ func (s *Subscriptions[C]) Unsubscribe(c C, m Module) bool {
 		s.drop(e)
 	}
 	return ok
+}
+
+// shedLooks bounds what Shed looks at.
+const shedLooks = 16
+
+// Shed makes room: it ends a subscription of c to a module that spare says may
+// go, and of which c has nothing to be told; false if there is none among the
+// next few. Those go to the end, so that another Shed looks at others.
+func (s *Subscriptions[C]) Shed(c C, spare func(Module) bool) bool {
+	conn, ok := s.conns.at[c]
+	if !ok {
+		return false
+	}
+	all := &s.conns.get(conn).all
+	for range min(shedLooks, all.n) {
+		e := all.first
+		if sub := s.edges.get(e); !sub.marked && spare(s.mods.get(sub.mod).key) {
+			s.drop(e)
+			return true
+		}
+		all.remove(s, e, ofConn)
+		all.push(s, e, ofConn)
+	}
+	return false
 }
 
 // Close ends all subscriptions of a connection and returns how many there

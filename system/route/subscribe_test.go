@@ -99,6 +99,43 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	}
 }
 
+func TestShed(t *testing.T) {
+	s := NewSubscriptions[string](SubscriptionLimits{})
+	even := func(m Module) bool { return m.ModID%2 == 1 } // of mod(n) with an even n
+	if s.Shed("a", even) {
+		t.Error("of nobody")
+	}
+	for n := range 2*shedLooks + 4 { // odd ones first, then four even ones
+		n = 2*n + 1
+		if n > 4*shedLooks {
+			n++
+		}
+		if err := s.Subscribe("a", mod(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := s.Len()
+	sheds := 0
+	for range 10 {
+		if s.Shed("a", even) {
+			sheds++
+		}
+	}
+	if sheds != 4 || s.Len() != before-4 {
+		t.Errorf("%d shed, %d of %d left, want the four even ones gone", sheds, s.Len(), before)
+	}
+	if err := s.Subscribe("b", mod(2)); err != nil {
+		t.Fatal(err)
+	}
+	s.Mark([]Module{mod(2)})
+	if s.Shed("b", even) {
+		t.Error("what was marked is gone")
+	}
+	if _, ok := s.Next("b"); !ok || !s.Shed("b", even) || s.Len() != before-4 {
+		t.Error("the last of a connection stays")
+	}
+}
+
 // 1,000,000 subscriptions: 10,000 connections with 100 modules each.
 func TestBytesPerSubscription(t *testing.T) {
 	used := func() uint64 {
