@@ -57,6 +57,16 @@ func TestBadPlansAreRefusedWithTheirPlace(t *testing.T) {
 			"faults:\n  - {fault: crash, target: agent 1, at: 1s, for: 5s}\n  - {fault: hang, target: agents, at: 2s, for: 1s}\n",
 			"plan.yaml:3: faults[1]: hang of agents while faults[0] is that of crash",
 		},
+		{"workload:\n  modules: {count: 10000, hosts: 1000}\n", "plan.yaml:2: workload.modules: 10000000 hosts of all modules, with those that join, are too many"},
+		{
+			"workload:\n  modules: {count: 1000, hosts: 5}\nfaults:\n  - {fault: scale-out, target: module 1, at: 1s, count: 500}\n",
+			"plan.yaml:2: workload.modules: 505000 hosts",
+		},
+		{"workload:\n  callers: {count: 1000, rate: 100000}\n", "plan.yaml:2: workload.callers: 1e+08 calls a second"},
+		{"workload:\n  callers: {arrivals: steps}\n", "workload.callers.steps: 0 steps with arrivals: steps"},
+		{"workload:\n  callers: {steps: [{at: 1s, rate: 1}]}\n", "plan.yaml:2: workload.callers.steps: 1 steps with arrivals: poisson"},
+		{"workload:\n  callers: {arrivals: steps, steps: [{at: 2s, rate: 1}, {at: 1s, rate: 2}]}\n", "the step at 1s comes after that at 2s"},
+		{"faults:\n  - {fault: melt, target: dns, at: 1s, for: 1s}\n", `faults[0].fault: "melt": allowed: crash, off`},
 		{"workload: {callers: {count: 0}}\n", "plan.yaml:1: workload.callers.count: 0 is out of range; allowed: a whole number from 1 to 1000"},
 	} {
 		_, err := Decode("plan.yaml", []byte(c.text))

@@ -74,7 +74,7 @@ func (k *Kind) UnmarshalText(text []byte) error {
 		for _, s := range shapes {
 			all = append(all, string(s.kind))
 		}
-		return fmt.Errorf("%.40q; allowed: %s", text, strings.Join(all, ", "))
+		return fmt.Errorf("allowed: %s", strings.Join(all, ", "))
 	}
 	*k = Kind(text)
 	return nil

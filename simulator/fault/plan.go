@@ -107,6 +107,7 @@ func (p *Plan) check(lines *strictyaml.Lines) error {
 	p.lines = lines
 	var errs []error
 	fail := func(path, format string, args ...any) { errs = append(errs, lines.Errorf(path, format, args...)) }
+	p.checkWorld(fail)
 	for i := range p.Faults {
 		f := &p.Faults[i]
 		at := fmt.Sprintf("faults[%d]", i)

@@ -40,7 +40,7 @@ var (
 func (t *Target) UnmarshalText(text []byte) error {
 	m := targetForm.FindStringSubmatch(string(text))
 	if m == nil {
-		return fmt.Errorf("%.40q; allowed: %s", text, targetHelp)
+		return fmt.Errorf("allowed: %s", targetHelp)
 	}
 	n, _ := strconv.Atoi(m[3] + m[5]) // one of them, or none
 	*t = Target{Kind: m[1] + m[2] + m[4], N: n, Share: m[5] != ""}

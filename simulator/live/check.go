@@ -38,7 +38,7 @@ func Check(p *fault.Plan, processes bool) error {
 		case !slices.Contains(can, f.Kind):
 			fail(at+".fault", "%s cannot be done live, only by 'lars sim virtual'; allowed: %s", f.Kind, kinds())
 		case (f.Kind == fault.Hang || f.Kind == fault.Slow) && service && !processes:
-			fail(at+".fault", "%s of %v needs --processes; allowed without: crash", f.Kind, f.Target)
+			fail(at+".fault", "%s of %v needs --processes; allowed without: crash, clock, network, partition", f.Kind, f.Target)
 		case f.Kind == fault.Clock && processes:
 			fail(at+".fault", "clock of %v cannot be set with --processes, which read the machine's; allowed: without --processes", f.Target)
 		case f.Target.Kind == fault.Database && processes:
@@ -52,7 +52,7 @@ func Check(p *fault.Plan, processes bool) error {
 	if n := w.Modules.Count * pool(p); n > hostsMax {
 		fail("workload.modules", "%d hosts, with those that join, are too many to run live; allowed: up to %d", n, hostsMax)
 	}
-	if rate := float64(w.Callers.Count) * w.Callers.Rate; w.Callers.Open() && rate > rateMax {
+	if rate := float64(w.Callers.Count) * w.Callers.RateMax(); w.Callers.Open() && rate > rateMax {
 		fail("workload.callers.rate", "%g calls a second of all callers are too many to run live; allowed: up to %d", rate, rateMax)
 	}
 	if n := w.Callers.Count * w.Callers.Clients; !w.Callers.Open() && n > inFlight {

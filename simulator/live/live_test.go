@@ -221,6 +221,7 @@ func TestCheck(t *testing.T) {
 		{"workload:\n  callers: {count: 51}", "plan.yaml:2: workload.callers.count: 51 is too many to run live; allowed: 1 to 50", false},
 		{"workload:\n  modules: {count: 100, hosts: 11}", "plan.yaml:2: workload.modules: 1100 hosts", false},
 		{"workload:\n  callers: {rate: 10000}", "plan.yaml:2: workload.callers.rate: 30000 calls a second", false},
+		{"workload:\n  callers: {arrivals: steps, steps: [{at: 1s, rate: 10000}]}", "plan.yaml:2: workload.callers.rate: 30000 calls a second", false},
 		{"workload:\n  callers: {arrivals: closed, clients: 10000}", "workload.callers.clients: 30000 clients", false},
 	} {
 		err := Check(decode(t, c.text), c.processes)

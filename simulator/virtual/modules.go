@@ -11,6 +11,7 @@ import (
 const (
 	// sparesMin are the hosts of a module that are not in its route at first.
 	sparesMin = 8
+	setUpMax  = 1000                    // hosts, of one module at least, that go into the database at once
 	hostsMax  = 1000 + sparesMin + 1000 // of a plan's module, and what joins it
 )
 
@@ -48,7 +49,7 @@ func (r *run) makeModules() {
 		}
 		edit.Modules = append(edit.Modules, me)
 		r.modules = append(r.modules, m)
-		if len(edit.Modules) == 100 || i == w.Modules.Count-1 {
+		if (len(edit.Modules)+1)*w.Modules.Hosts > setUpMax || i == w.Modules.Count-1 {
 			r.setUp(&edit)
 		}
 	}

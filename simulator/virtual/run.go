@@ -40,9 +40,10 @@ const (
 	// Results that may wait in the reporter: while all is well, and otherwise.
 	waitingWell, waitingMax = 2000, 100_000
 	lookEvery               = time.Second
-	inFlightTime            = 5 * time.Millisecond // of a report on its way to the agent
-	probeEvery              = 10                   // picks, the agents' default
-	minutesKeep             = 7 * 24 * time.Hour   // the reporter's default
+	stopWithin              = 10 * time.Millisecond // of virtual time: a second of a large world takes minutes
+	inFlightTime            = 5 * time.Millisecond  // of a report on its way to the agent
+	probeEvery              = 10                    // picks, the agents' default
+	minutesKeep             = 7 * 24 * time.Hour    // the reporter's default
 )
 
 // Config of a run.
@@ -164,7 +165,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		}
 	}()
 	r.build()
-	for at := time.Duration(0); at < r.end; at += lookEvery {
+	for at := time.Duration(0); at < r.end; at += stopWithin {
 		if ctx.Err() != nil {
 			return r.result(), ctx.Err()
 		}

@@ -335,3 +335,12 @@ func TestSmallWorld(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A world at the edge of what one edit of the store takes is set up in parts.
+func TestManyHosts(t *testing.T) {
+	p := &fault.Plan{Name: "many", Workload: workload.Default()}
+	p.Workload.Modules = workload.Modules{Count: 20, Hosts: 1000}
+	if r := mustRun(t, Config{Seed: 1, Plan: p}); r.Failures > 0 || r.Calls.Served == 0 {
+		t.Errorf("%d served, %v", r.Calls.Served, r.Violations)
+	}
+}

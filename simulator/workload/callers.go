@@ -50,8 +50,8 @@ func (c *Callers) rateAt(at time.Duration) float64 {
 	return c.Rate
 }
 
-// rateMax is the highest rate that there is.
-func (c *Callers) rateMax() float64 {
+// RateMax is the highest rate that there is.
+func (c *Callers) RateMax() float64 {
 	most := c.Rate
 	if c.Arrivals == "steps" {
 		for _, s := range c.Steps {
@@ -71,7 +71,7 @@ func (c *Callers) Next(after, end time.Duration, r *Random) time.Duration {
 	if c.Arrivals == "constant" {
 		return after + micros(1e9/c.Rate)
 	}
-	most := c.rateMax()
+	most := c.RateMax()
 	mean := time.Duration(1e9 / most)
 	for at := after + r.exp(mean); ; at += r.exp(mean) {
 		if at >= end || c.Arrivals == "poisson" || r.Float()*most < c.rateAt(at) {
