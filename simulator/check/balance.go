@@ -144,11 +144,13 @@ func (e *Errors) Call(how string) {
 	}
 }
 
-// Final checks the share of calls that failed.
-func (e *Errors) Final(now time.Duration, shareMax float64) {
-	if e.calls == 0 {
-		e.log.Failf(now, "recovery", "no calls after the last fault")
-		return
+// callsMin is how many calls must be due before having none means anything.
+const callsMin = 30
+
+// Final checks the share of calls that failed, when so many were due.
+func (e *Errors) Final(now time.Duration, shareMax, due float64) {
+	if e.calls == 0 && due >= callsMin {
+		e.log.Failf(now, "recovery", "no calls after the last fault, when %.0f were due", due)
 	}
 	if float64(e.failed) > shareMax*float64(e.calls)+3 {
 		e.log.Failf(now, "recovery", "%d of %d calls failed after the last fault (%v), more than %.1f %%",

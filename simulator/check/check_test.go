@@ -168,7 +168,9 @@ func TestQuota(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	var l Log
-	NewErrors(&l).Final(0, 0.1)
+	NewErrors(&l).Final(0, 0.1, callsMin-1)
+	want(t, &l)
+	NewErrors(&l).Final(0, 0.1, callsMin)
 	e := NewErrors(&l)
 	for range 90 {
 		e.Call("")
@@ -176,10 +178,10 @@ func TestErrors(t *testing.T) {
 	for range 13 {
 		e.Call("late")
 	}
-	e.Final(0, 0.1)
+	e.Final(0, 0.1, callsMin)
 	want(t, &l, "no calls")
 	e.Call("refused")
-	e.Final(0, 0.1)
+	e.Final(0, 0.1, callsMin)
 	want(t, &l, "no calls", "14 of 104 calls failed after the last fault ([late refused])")
 }
 

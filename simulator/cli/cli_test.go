@@ -55,8 +55,8 @@ func TestVirtual(t *testing.T) {
 
 // A broken promise is told with its trace and the command that shows it again.
 func TestVirtualFails(t *testing.T) {
-	// Hosts that fail every other call break the promise of recovery.
-	name := file(t, "workload: {hosts: {errors: 0.5, errors_at_capacity: 0.5}}\n")
+	// Hosts that cannot serve what comes break the promise of recovery.
+	name := file(t, "workload: {hosts: {capacity: 1, mean: 200ms, wait_max: 0s}}\n")
 	out, _, code := run(t, "virtual", "--plan", name, "--seed", "3")
 	for _, want := range []string{"around the first violation:\n", " turn of loop 0", "recovery: ", "show it again: lars sim virtual --plan " + name + " --seed 3\n"} {
 		if code != cli.ExitFailed || !strings.Contains(out, want) {

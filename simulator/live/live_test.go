@@ -15,6 +15,7 @@ import (
 	"lars/bench/record"
 	"lars/bench/report"
 	"lars/simulator/fault"
+	"lars/simulator/outcome"
 	"lars/simulator/workload"
 	"lars/system/up"
 )
@@ -234,5 +235,38 @@ func TestCheck(t *testing.T) {
 		if _, err := Run(t.Context(), Config{Plan: decode(t, c.text)}); err == nil {
 			t.Errorf("%s: it ran", c.text)
 		}
+	}
+}
+
+// After the last fault calls must go well, when they had the time to; no more
+// than the workload lets them.
+func TestRecovered(t *testing.T) {
+	const bad = "workload:\n  hosts: {errors: 0.5}\n"
+	for _, c := range []struct {
+		plan     string
+		recovery time.Duration
+		results  [2]string // each of half the calls
+		want     string
+	}{
+		{"name: a\n", recoveryDefault, [2]string{"", ""}, ""},
+		{"name: a\n", recoveryDefault, [2]string{"", "late"}, "recovery: 50 of 100 calls failed after the last fault ([late])"},
+		{bad, recoveryDefault, [2]string{"", "failed"}, ""},
+		{bad, recoveryDefault, [2]string{"late", "failed"}, "100 of 100 calls failed"},
+		{"name: a\n", settleFor - 1, [2]string{"late", "late"}, ""},
+	} {
+		r := newRun(Config{Plan: decode(t, c.plan), Seed: 1, Recovery: c.recovery})
+		r.meter = newMeter(r.end, time.Now())
+		for i := range 100 {
+			r.ended(nil, outcome.Call{At: r.end - time.Second, Host: -1, Result: c.results[i%2]}, 0)
+			r.ended(nil, outcome.Call{At: warmUp, Host: -1, Result: "late"}, 0) // too early to count
+		}
+		r.recovered()
+		if got := fmt.Sprint(r.log.First); c.want == "" && r.log.Count > 0 || !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	r := newRun(Config{Plan: decode(t, "name: a\n"), Recovery: recoveryDefault})
+	if r.recovered(); r.log.Count != 1 {
+		t.Errorf("no calls at all: %v", r.log.First)
 	}
 }

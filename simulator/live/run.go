@@ -29,7 +29,7 @@ const (
 	answerSlack     = 2 * time.Second  // beyond the time of all tries
 	convergeWithin  = 60 * time.Second
 	endWithin       = 60 * time.Second // the orderly end of all services
-	errorsMax       = 0.05             // share of calls that fail in the end
+	errorsMax       = 0.05             // share of calls that fail in the end, beside those that always do
 	lookEvery       = time.Second
 )
 
@@ -139,6 +139,7 @@ func Run(ctx context.Context, c Config) (result *Result, err error) {
 	if err := r.play(ctx); err != nil {
 		return nil, err
 	}
+	r.recovered()
 	r.converge(ctx)
 	r.closeCallers()
 	books := r.close()
@@ -323,8 +324,20 @@ func (r *run) ended(_ *caller, x outcome.Call, getHost time.Duration) {
 	}
 	r.tally.Add(x)
 	r.meter.add(x, getHost)
-	if x.At >= r.end-r.cfg.Recovery/3 {
+	if x.At >= r.calm() {
 		r.errors.Call(x.Result)
+	}
+}
+
+// calm is since when calls must go well again.
+func (r *run) calm() time.Duration { return r.end - r.cfg.Recovery/3 }
+
+// recovered checks that they do, when they had the time to.
+func (r *run) recovered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w := &r.cfg.Plan.Workload; r.cfg.Recovery >= settleFor {
+		r.errors.Final(r.now(), w.Hosts.ErrorsMax()+errorsMax, w.Callers.Due(r.calm(), r.end))
 	}
 }
 

@@ -36,7 +36,7 @@ const (
 	changeWithin = 5 * time.Second
 	saveBound    = 5 * time.Second // from a call to the database
 	keepBound    = 3 * time.Second // from a route to the disk of an agent
-	errorsMax    = 0.05            // share of calls that fail in calm times
+	errorsMax    = 0.05            // share of calls that fail in calm times, beside those that always do
 	// Results that may wait in the reporter: while all is well, and otherwise.
 	waitingWell, waitingMax = 2000, 100_000
 	lookEvery               = time.Second
@@ -275,7 +275,8 @@ func (r *run) finish() {
 	for _, m := range r.modules {
 		r.share.Final(now, m.name, r.hostsOf(m.name))
 	}
-	r.errors.Final(now, errorsMax)
+	w := &r.plan.Workload
+	r.errors.Final(now, w.Hosts.ErrorsMax()+errorsMax, w.Callers.Due(r.calm, r.end))
 	r.balance(now)
 }
 

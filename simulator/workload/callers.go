@@ -61,6 +61,18 @@ func (c *Callers) RateMax() float64 {
 	return most
 }
 
+// Due is how many calls there are between two times, on average; of a closed loop
+// at least.
+func (c *Callers) Due(from, to time.Duration) (n float64) {
+	if !c.Open() {
+		return float64(c.Count*c.Clients) * float64(to-from) / float64(c.Think+Tries*c.Timeout+c.Patience)
+	}
+	for at := from; at < to; at += time.Second {
+		n += float64(c.Count) * c.rateAt(at)
+	}
+	return n
+}
+
 // Open reports whether calls come whether or not earlier ones are done.
 func (c *Callers) Open() bool { return c.Arrivals != "closed" }
 

@@ -17,6 +17,9 @@ type Hosts struct {
 	Zones    int           `yaml:"zones" range:"1..100" doc:"hosts and callers are dealt out to"`
 }
 
+// ErrorsMax is the share of calls that fail by themselves, at most.
+func (h *Hosts) ErrorsMax() float64 { return max(h.Errors, h.ErrorsAt) }
+
 // Result of a call.
 type Result int
 

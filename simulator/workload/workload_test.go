@@ -155,3 +155,27 @@ func TestServiceTimesHaveTheirMean(t *testing.T) {
 		}
 	}
 }
+
+// What is due is what comes.
+func TestDue(t *testing.T) {
+	for _, c := range []Callers{
+		{Count: 2, Arrivals: "constant", Rate: 20},
+		{Count: 2, Arrivals: "poisson", Rate: 50},
+		{Count: 2, Arrivals: "steps", Rate: 10, Steps: []Step{{10 * time.Second, 100}, {50 * time.Second, 0}}},
+		{Count: 2, Arrivals: "wave", Rate: 50, Period: time.Minute, Low: 0.1},
+	} {
+		const from, to = 5 * time.Second, 95 * time.Second
+		n, r := 0, NewRandom(1, c.Arrivals)
+		for range c.Count {
+			for at := c.Next(from, to, r); at < to; at = c.Next(at, to, r) {
+				n++
+			}
+		}
+		if due := c.Due(from, to); float64(n) < 0.95*due || float64(n) > 1.05*due {
+			t.Errorf("%s: %d calls, %v were due", c.Arrivals, n, due)
+		}
+	}
+	if due := (&Callers{Count: 2, Arrivals: "closed", Clients: 5, Think: time.Second, Patience: time.Second}).Due(0, 10*time.Second); due != 50 {
+		t.Errorf("of a closed loop: %v", due)
+	}
+}
