@@ -92,9 +92,13 @@ func TestUsage(t *testing.T) {
 }
 
 func TestSoak(t *testing.T) {
-	out, _, code := run(t, "soak", "--for", "300ms", "--parallel", "2", "--first", "7")
+	out, _, code := run(t, "soak", "--for", "5s", "--parallel", "2", "--first", "7")
 	if code != 0 || !strings.Contains(out, " seeds, ") || !strings.Contains(out, "all checks hold") {
 		t.Errorf("code %d\n%s", code, out)
+	}
+	out, stderr, code := run(t, "soak", "--for", "10ms", "--each", "200h")
+	if code != 1 || strings.Contains(out, "all checks hold") || !strings.Contains(stderr, "no run came to its end in 10ms") {
+		t.Errorf("without a whole run: code %d\n%s%s", code, out, stderr)
 	}
 }
 

@@ -59,7 +59,10 @@ func (s *soaking) run(ctx context.Context, stdout, stderr io.Writer) error {
 	s.watch(stderr, began, ended)
 	fmt.Fprintf(stdout, "%d seeds, %v of virtual time in %v, %d events\n", s.runs, s.virtual.Round(time.Second),
 		time.Since(began).Round(time.Second), s.events)
-	if s.failed == nil {
+	switch {
+	case s.failed == nil && s.runs == 0:
+		return fmt.Errorf("lars sim soak: no run came to its end in %v, so nothing is known: give a longer --for, or a shorter --each", s.long)
+	case s.failed == nil:
 		fmt.Fprintln(stdout, "all checks hold")
 		return nil
 	}
@@ -98,11 +101,10 @@ func (s *soaking) work(ctx context.Context, stop func()) {
 		s.next++
 		s.mu.Unlock()
 		r, err := virtual.Run(ctx, virtual.Config{Seed: seed, Plan: virtual.Chaos(seed, s.each), For: s.each})
-		if err != nil {
-			return // ctx has ended
-		}
 		s.mu.Lock()
-		s.runs++
+		if err == nil { // otherwise ctx has ended; what the run saw until then counts
+			s.runs++
+		}
 		s.virtual += r.Virtual
 		s.events += r.Events
 		if r.Failures > 0 {
