@@ -288,6 +288,9 @@ func TestSpread(t *testing.T) {
 	if got := spread(parts[:4]); got != nil {
 		t.Errorf("%v", got)
 	}
+	if got := spread([]load.PartResult{part("a", 1000, 0), part("b", 5000, 0)}); len(got) != 2 {
+		t.Errorf("of two that differ: %v", got)
+	}
 	if got := spread(nil); got != nil {
 		t.Errorf("%v", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"lars/bench/hist"
@@ -129,14 +130,8 @@ func at(h *histogram, p float64) time.Duration {
 	return time.Duration(q.Value)
 }
 
-// The limits at which a worker is named: its median so many median deviations
-// from that of all, and by at least that share of it; a start so late that the
-// workers did not load the server together.
-const (
-	spreadMADs  = 5
-	spreadShare = 0.05
-	skewMax     = 50 * time.Millisecond
-)
+// skewMax is a start so late that the workers did not load the server together.
+const skewMax = 50 * time.Millisecond
 
 // spread names the workers that are far from the others (Treadmill, ISCA'16: a
 // tail can be that of one slow client).
@@ -146,15 +141,11 @@ func spread(parts []load.PartResult) []load.Reason {
 		medians = append(medians, float64(p.P50))
 	}
 	var out []load.Reason
-	if len(medians) == 0 {
-		return out
-	}
-	middle, mad := stats.Median(medians), stats.MAD(medians)
-	for _, p := range parts {
-		off := math.Abs(float64(p.P50) - middle)
-		if off > spreadMADs*mad && off > spreadShare*middle {
+	far := stats.Far(medians)
+	for i, p := range parts {
+		if slices.Contains(far, i) {
 			out = append(out, load.Reason{Verdict: load.Degraded, Text: fmt.Sprintf(
-				"worker %s at %s differs from the others: its median response is %v, theirs %v", p.Name, p.Address, round(p.P50), round(time.Duration(middle)))})
+				"worker %s at %s differs from the others: its median response is %v, that of all workers %v", p.Name, p.Address, round(p.P50), round(time.Duration(stats.Median(medians))))})
 		}
 		if p.Skew > skewMax || p.Skew < -skewMax {
 			out = append(out, load.Reason{Verdict: load.Degraded, Text: fmt.Sprintf(

@@ -235,19 +235,15 @@ func settle(s *record.Slice) {
 // spread says how far the generators lie apart, and names those that are far
 // from the others (Treadmill, ISCA'16: a tail can be that of one slow client).
 func spread(parts []Part, arm string) (notes []string, reasons []record.Reason) {
-	const farMADs, farShare = 5, 0.05
 	var medians []float64
 	for _, p := range parts {
 		q := p.Hist(arm, record.StageResponse).Percentiles(0.95, 50, 99)
 		medians = append(medians, float64(q[0].Value))
 		notes = append(notes, fmt.Sprintf("%s, generator %s: p50 %s, p99 %s", arm, p.Run.ID, plot.Duration(float64(q[0].Value)), plot.Duration(float64(q[1].Value))))
 	}
-	middle, mad := stats.Median(medians), stats.MAD(medians)
-	for i, p := range parts {
-		if off := math.Abs(medians[i] - middle); off > farMADs*mad && off > farShare*middle {
-			reasons = append(reasons, record.Reason{Status: "degraded", Text: fmt.Sprintf(
-				"%s: generator %s differs from the others: its median response is %s, theirs %s", arm, p.Run.ID, plot.Duration(medians[i]), plot.Duration(middle))})
-		}
+	for _, i := range stats.Far(medians) {
+		reasons = append(reasons, record.Reason{Status: "degraded", Text: fmt.Sprintf("%s: generator %s differs from the others: its median response is %s, that of all %s",
+			arm, parts[i].Run.ID, plot.Duration(medians[i]), plot.Duration(stats.Median(medians)))})
 	}
 	return notes, reasons
 }

@@ -148,13 +148,16 @@ func TestExact(t *testing.T) {
 }
 
 func TestSpread(t *testing.T) {
-	parts, _ := shares(t, 4, 1, 2, nil)
-	b, err := Merge(parts, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.Run.Status != "degraded" || len(b.Run.Reasons) != 1 || !strings.Contains(b.Run.Reasons[0].Text, "generator run3 differs from the others") {
-		t.Errorf("%s: %v", b.Run.Status, b.Run.Reasons)
+	for n, named := range map[int]int{2: 2, 4: 1} { // of two, neither is the right one
+		parts, _ := shares(t, n, 1, 2, nil)
+		b, err := Merge(parts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := fmt.Sprintf("generator run%d differs from the others", n-1)
+		if r := b.Run.Reasons; b.Run.Status != "degraded" || len(r) != named || !strings.Contains(r[named-1].Text, slow) {
+			t.Errorf("%d generators: %s: %v", n, b.Run.Status, r)
+		}
 	}
 }
 

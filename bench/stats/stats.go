@@ -42,6 +42,36 @@ func MAD(xs []float64) float64 {
 	return Median(deviations)
 }
 
+// Limits at which a value lies far from the others: so many median deviations
+// from the median of all, and by at least that share of it. Of two values the
+// deviations are always the same, so these are compared with each other: the
+// larger is so many times the smaller.
+const (
+	farMADs  = 5
+	farShare = 0.05
+	farTwo   = 1.5
+)
+
+// Far are the indices of the values that lie far from the others; of two that
+// differ both, as neither is the right one. None is negative, and of two a zero
+// is one that is not known.
+func Far(xs []float64) []int {
+	if len(xs) == 2 {
+		if least := min(xs[0], xs[1]); least > 0 && max(xs[0], xs[1]) > farTwo*least {
+			return []int{0, 1}
+		}
+		return nil
+	}
+	var out []int
+	middle, mad := Median(xs), MAD(xs)
+	for i, x := range xs {
+		if off := math.Abs(x - middle); off > farMADs*mad && off > farShare*middle {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 // MedianRanks gives the order statistics, from 0, of n independent samples
 // between which their median lies with at least the given confidence; false when
 // n is too small (below 6 for 0.95). The law of the lower one is binomial.

@@ -39,6 +39,29 @@ func TestCentres(t *testing.T) {
 	}
 }
 
+func TestFar(t *testing.T) {
+	for _, c := range []struct {
+		xs   []float64
+		want []int
+	}{
+		{nil, nil},
+		{[]float64{7}, nil},
+		{[]float64{0, 0}, nil},
+		{[]float64{100, 149}, nil},
+		{[]float64{100, 151}, []int{0, 1}},
+		{[]float64{500, 100}, []int{0, 1}},
+		{[]float64{0, 100}, nil},
+		{[]float64{100, 101, 500}, []int{2}},
+		{[]float64{1000, 1010, 990, 1005, 5000}, []int{4}},
+		{[]float64{1000, 1000, 1000, 1049}, nil},
+		{[]float64{1000, 1000, 1000, 1051}, []int{3}},
+	} {
+		if got := Far(c.xs); !slices.Equal(got, c.want) {
+			t.Errorf("Far(%v) = %v, want %v", c.xs, got, c.want)
+		}
+	}
+}
+
 // TestHamilton is the depression example of Hollander and Wolfe (table 3.1,
 // patients before and after): estimate -0.46, 96 % interval (-0.786, -0.010).
 func TestHamilton(t *testing.T) {
