@@ -131,8 +131,11 @@ func (d *duet) settings() string {
 
 // epochTime is about what one epoch takes, with the starts of its servers.
 func (d *duet) epochTime() time.Duration {
-	return d.warmup + time.Duration(d.slices)*d.slice + 700*time.Millisecond
+	return d.loadTime() + 700*time.Millisecond
 }
+
+// loadTime is what an epoch takes at least.
+func (d *duet) loadTime() time.Duration { return d.warmup + time.Duration(d.slices)*d.slice }
 
 // target is an echo server of a binary.
 func (d *duet) target(name, binary, backend, inject string) (run.Target, error) {

@@ -162,7 +162,7 @@ func (g *gating) decide(ctx context.Context) error {
 	}
 	subjects, err := gate.Run(ctx, gate.Config{
 		Subjects: g.subjects, Metrics: gate.Metrics(), Plan: g.learned.Stages, Noise: g.learned, Measure: g.measure,
-		Left: func() time.Duration { return g.limit - time.Since(g.began) },
+		Left: func() time.Duration { return g.limit - time.Since(g.began) }, EpochTime: g.duet.loadTime(),
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -199,6 +199,9 @@ func (g *gating) readNoise() error {
 		return abstaining("%s was learned with rule %s, this program decides by %s: run lars bench selftest again", path, n.Rule, stats.RuleVersion)
 	}
 	g.learned = n
+	if least := time.Duration(n.Stages[0]) * g.duet.loadTime(); g.limit < least {
+		return abstaining("--for %v is too short: the first stage alone takes %v with each backend, and building comes before it", g.limit, least)
+	}
 	return g.tooLittle(n)
 }
 

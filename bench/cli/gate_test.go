@@ -204,6 +204,7 @@ func TestGateRefuses(t *testing.T) {
 		"other settings":  {learned(t, func(n *record.Noise) { n.Settings = "dice" }), nil, []string{"other settings", "dice", "8000/s"}},
 		"other rate":      {learned(t, nil), []string{"--rate", "500"}, []string{"these settings", "noise-", "lars bench selftest"}},
 		"other rule":      {learned(t, func(n *record.Noise) { n.Rule = "dice" }), nil, []string{"rule dice"}},
+		"no time":         {learned(t, nil), []string{"--for", "1s"}, []string{"--for 1s is too short", "44.4s"}},
 		"few epochs":      {learned(t, func(n *record.Noise) { n.Subjects[0].Epochs = n.Subjects[0].Epochs[:5] }), nil, []string{"5 epochs, too few"}},
 		"no baseline":     {learned(t, nil), nil, []string{"BASELINE", "--base"}},
 		"no such base":    {learned(t, nil), []string{"--base", strings.Repeat("12", 20)}, []string{"not in this clone", "--unshallow"}},

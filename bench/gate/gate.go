@@ -53,7 +53,9 @@ type Config struct {
 	Noise    *record.Noise // of this class of machine, learned with the same settings
 	Measure  Measure
 	// Left is the time that remains; a stage that does not fit is not begun.
-	Left func() time.Duration
+	// EpochTime is what an epoch takes at least, before one was measured.
+	Left      func() time.Duration
+	EpochTime time.Duration
 }
 
 // Subject is the result with one server.
@@ -81,13 +83,13 @@ func Run(ctx context.Context, c Config) ([]Subject, error) {
 	for i, name := range c.Subjects {
 		trials[i] = newTrial(name, c.Noise)
 	}
-	var perEpoch time.Duration
+	perEpoch := c.EpochTime
 	for stage, n := range c.Plan {
 		for _, t := range trials {
 			if t.done {
 				continue
 			}
-			if need := time.Duration(n) * perEpoch; c.Left != nil && perEpoch > 0 && need > c.Left() {
+			if need := time.Duration(n) * perEpoch; c.Left != nil && need > c.Left() {
 				t.Reasons = append(t.Reasons, fmt.Sprintf("no time for stage %d of %d epochs: give --for more", stage+1, n))
 				t.done = true
 				continue

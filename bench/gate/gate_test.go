@@ -150,8 +150,12 @@ func TestGateAbstains(t *testing.T) {
 		"too few epochs":  {func(c *Config) { c.Noise, c.Measure = few, unmeasured }, record.GateInconclusive, "too few"},
 		"no time": {func(c *Config) {
 			w.shift[ServerCPU] = 0.1
-			c.Left = func() time.Duration { return -1 }
+			left := 13 * time.Second
+			c.EpochTime, c.Left = time.Second, func() time.Duration { left--; return left }
 		}, record.GateInconclusive, "no time for stage 2"},
+		"no time at all": {func(c *Config) {
+			c.EpochTime, c.Left, c.Measure = time.Second, func() time.Duration { return 11 * time.Second }, unmeasured
+		}, record.GateInconclusive, "no time for stage 1"},
 		"a machine unlike the learned": {func(c *Config) {
 			c.Measure = func(_ context.Context, _ string, _, n int) (Batch, error) {
 				out := w.epochs(n)
