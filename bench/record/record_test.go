@@ -190,6 +190,8 @@ func TestRefuses(t *testing.T) {
 		{"array", `[]`, ErrBroken, ""},
 		{"wrong type", edit(`"dirty":true`, `"dirty":7`), ErrBroken, "dirty"},
 		{"status", edit(`"status":"degraded"`, `"status":"great"`), ErrBroken, "status"},
+		{"status that no reason gives", edit(`"status":"degraded"`, `"status":"valid"`), ErrBroken, "status"},
+		{"reason without a status", edit(`"status":"degraded","text"`, `"status":"","text"`), ErrBroken, "status"},
 		{"time", edit(`"started":"2026`, `"started":"x2026`), ErrBroken, "started"},
 		{"name with a path", edit(`"name":"epoll"`, `"name":"../epoll"`), ErrBroken, "arms.name"},
 		{"round", edit(`"rounds":1`, `"rounds":0`), ErrBroken, "design.rounds"},

@@ -20,7 +20,7 @@ func (r *Run) Validate() error {
 	}{
 		{r.ID != "", "id"},
 		{oneOf(r.Kind, "single", "compare", "capacity"), "kind"},
-		{oneOf(r.Status, "valid", "degraded", "invalid"), "status"},
+		{r.Status == worst(r.Reasons), "status"},
 		{isTime(r.Started), "started"},
 		{r.DurationNS >= 0, "duration_ns"},
 		{r.Tool.Go != "", "tool.go"},
@@ -60,6 +60,21 @@ func (r *Run) Validate() error {
 
 func broken(field string) error {
 	return fmt.Errorf("%w: field %s is missing or impossible: %s", ErrBroken, field, remedyRepeat)
+}
+
+// worst is the status that follows from what speaks against a run; empty where
+// a reason has none.
+func worst(reasons []Reason) string {
+	status := "valid"
+	for _, x := range reasons {
+		switch {
+		case !oneOf(x.Status, "degraded", "invalid"):
+			return ""
+		case status != "invalid":
+			status = x.Status
+		}
+	}
+	return status
 }
 
 func oneOf(s string, allowed ...string) bool { return slices.Contains(allowed, s) }

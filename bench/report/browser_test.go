@@ -198,7 +198,7 @@ func TestBrowser(t *testing.T) {
 	ctx := browser(t)
 	all := []string{"verdict", "ratios", "figures", "percentiles", "time", "sweep", "cost", "stages", "correctness", "generator", "environment", "command"}
 	single := report.Made([]string{"epoll"}, 1)
-	single.Run.Status, single.Run.Design.Baseline = "valid", ""
+	single.Run.Status, single.Run.Reasons, single.Run.Design.Baseline = "valid", []record.Reason{}, ""
 	a := &single.Run.Arms[0]
 	a.Sweep, a.Stages, a.Correctness = nil, nil, nil
 	for name, c := range map[string]struct {
