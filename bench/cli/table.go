@@ -130,7 +130,7 @@ func figuresTable(r *record.Run) table {
 		notes += fmt.Sprintf("%s: the interval of the figure above it\n", boundsLabel)
 	}
 	if g.mentions(more) {
-		notes += fmt.Sprintf("a figure with %s is a lower bound: too many requests were given up, after %v\n", more, time.Duration(r.Scenario.TimeoutNS))
+		notes += fmt.Sprintf("a figure with %s is a lower bound: too many requests were given up, after %v or with their connection\n", more, time.Duration(r.Scenario.TimeoutNS))
 	}
 	if g.has(notThere) {
 		notes += notThere + " is not known, or fewer than ten requests were slower than that percentile\n"
