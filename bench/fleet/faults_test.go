@@ -175,7 +175,7 @@ func TestConnectRefusals(t *testing.T) {
 		says  string
 	}{
 		"nobody there": {[]string{"127.0.0.1:1"}, "does lars bench worker --listen run there?"},
-		"wrong token":  {[]string{other}, "--token-file"},
+		"wrong token":  {[]string{other}, "another token: give both the same --token-file"},
 		"twice":        {[]string{good, good}, "named twice"},
 	} {
 		if _, err := Connect(t.Context(), c.addrs, "test", []byte("secret")); err == nil || !strings.Contains(err.Error(), c.says) {

@@ -63,16 +63,16 @@ func Connect(ctx context.Context, addrs []string, name string, token []byte) (*F
 			return nil, fmt.Errorf("worker %s is named twice", addr)
 		}
 		conn, err := dialer.DialContext(ctx, "tcp", addr)
-		if err == nil {
-			var w *remote
-			if w, err = meet(ctx, conn, addr, name, token); err == nil {
-				workers = append(workers, w)
-			}
-		}
 		if err != nil {
 			closeWorkers(workers)
 			return nil, fmt.Errorf("worker %s: %w: does lars bench worker --listen run there?", addr, err)
 		}
+		w, err := meet(ctx, conn, addr, name, token)
+		if err != nil {
+			closeWorkers(workers)
+			return nil, fmt.Errorf("worker %s: %w", addr, err)
+		}
+		workers = append(workers, w)
 	}
 	return assemble(workers), nil
 }
