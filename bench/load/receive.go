@@ -105,7 +105,7 @@ func (w *worker) judge(c *conn, reply []byte, now int64) bool {
 	if s.due >= w.measureFrom {
 		w.of(c).Response.Record(now - s.due)
 		w.of(c).Service.Record(now - s.sent)
-		if w.timed != nil {
+		if w.timed != nil && w.phase != Warmup { // histograms begin anew after it, what it keeps does not
 			w.timed.Times(reply, w.monotonic+time.Duration(s.due), w.monotonic+time.Duration(s.sent), w.monotonic+time.Duration(now))
 		}
 	}

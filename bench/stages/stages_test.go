@@ -50,7 +50,7 @@ func TestStages(t *testing.T) {
 				}
 				w := New()
 				c := load.Config{
-					Network: network, Addr: serve(t, args...), Workload: w, Conns: 4, Rate: 1000, Duration: 200 * time.Millisecond,
+					Network: network, Addr: serve(t, args...), Workload: w, Conns: 4, Rate: 1000, Warmup: 100 * time.Millisecond, Duration: 200 * time.Millisecond,
 				}
 				r, err := load.Run(t.Context(), c)
 				if err != nil {
