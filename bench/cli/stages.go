@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,12 +126,15 @@ func (s *staging) tell(stdout, stderr io.Writer, b *record.Bundle, v load.Verdic
 	return exitFor(v)
 }
 
+// stageOrder is that in which a request goes through them, and the whole.
+var stageOrder = [...]string{record.StageSending, record.StageToServer, record.StageToHandler, record.StageHandler, record.StageToClient, record.StageResponse}
+
 var stageLabels = map[string]string{
 	record.StageSending: "due to sent", record.StageToServer: "sent to read", record.StageToHandler: "read to handler",
 	record.StageHandler: "in the handler", record.StageToClient: "handler to received", record.StageResponse: "due to received",
 }
 
-const stagesNote = "percentiles of each stage by itself: they do not add up"
+const stagesNote = "percentiles of each stage by itself: they do not add up; " + notThere + " is one that too few requests support"
 
 func printStages(w io.Writer, r *record.Run) {
 	for _, g := range stageGrids(r) {
@@ -156,40 +160,24 @@ func stageGrids(r *record.Run) []*grid {
 	var out []*grid
 	for _, q := range []struct {
 		name string
+		p    float64
 		of   func(*record.StageTime) int64
 	}{
-		{"p50", func(s *record.StageTime) int64 { return s.P50NS }},
-		{"p99", func(s *record.StageTime) int64 { return s.P99NS }},
+		{"p50", 50, func(s *record.StageTime) int64 { return s.P50NS }},
+		{"p99", 99, func(s *record.StageTime) int64 { return s.P99NS }},
 	} {
-		head := []string{q.name, ""}
-		rows := map[string][]string{}
-		var order []string
-		for i := range r.Arms {
-			head = append(head, r.Arms[i].Name)
-			for j := range r.Arms[i].Stages {
-				s := &r.Arms[i].Stages[j]
-				if rows[s.Stage] == nil {
-					order = append(order, s.Stage)
-					rows[s.Stage] = append([]string{stageLabels[s.Stage], ""}, missing(i)...)
-				}
-				rows[s.Stage] = append(rows[s.Stage], short(time.Duration(q.of(s))))
-			}
-		}
 		g := &grid{}
-		g.add(head...)
-		for _, stage := range order {
-			g.add(rows[stage]...)
+		g.add(append([]string{q.name, ""}, perArm(r, func(a record.Arm) string { return a.Name })...)...)
+		for _, stage := range stageOrder {
+			g.add(append([]string{stageLabels[stage], ""}, perArm(r, func(a record.Arm) string {
+				i := slices.IndexFunc(a.Stages, func(s record.StageTime) bool { return s.Stage == stage })
+				if i < 0 || !a.Stages[i].Supports(q.p) {
+					return notThere
+				}
+				return short(time.Duration(q.of(&a.Stages[i])))
+			})...)...)
 		}
 		out = append(out, g)
-	}
-	return out
-}
-
-// missing are the cells of arms that came before and had no stages.
-func missing(n int) []string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = notThere
 	}
 	return out
 }

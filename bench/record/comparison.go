@@ -103,14 +103,15 @@ type EpochRatio struct {
 	Ratio float64 `json:"ratio"`
 }
 
-// StageTime is the distribution of one stage of a request.
+// StageTime is the distribution of one stage of a request. A percentile that too
+// few samples support is 0.
 type StageTime struct {
 	Stage  string `json:"stage"` // "sending", "to_server", "to_handler", "handler", "to_client", "response"
 	Count  int64  `json:"count"`
 	P50NS  int64  `json:"p50_ns"`
 	P90NS  int64  `json:"p90_ns"`
 	P99NS  int64  `json:"p99_ns"`
-	P999NS int64  `json:"p999_ns"`          // 0: too few samples
+	P999NS int64  `json:"p999_ns"`
 	HGrm   string `json:"hgrm,omitempty"`   // file with percentiles
 	HDR    string `json:"hdr_v2,omitempty"` // the distribution, as Latency has it
 }
@@ -197,7 +198,7 @@ const (
 )
 
 func (s *StageTime) validate(arm string) error {
-	if !oneOf(s.Stage, stageOrder[:]...) || s.Count < 0 || s.P50NS < 0 || s.P50NS > s.P90NS || s.P90NS > s.P99NS {
+	if !oneOf(s.Stage, stageOrder[:]...) || s.Count < 0 || s.P50NS < 0 || s.P50NS > s.P90NS && s.Supports(90) || s.P90NS > s.P99NS && s.Supports(99) {
 		return broken("stages")
 	}
 	if !oneOf(s.HGrm, "", s.file(arm)) { // leads nowhere else
@@ -205,3 +206,6 @@ func (s *StageTime) validate(arm string) error {
 	}
 	return nil
 }
+
+// Supports tells whether ten samples lie above the p-th percentile.
+func (s *StageTime) Supports(p float64) bool { return float64(s.Count)*(100-p) >= 1000 }

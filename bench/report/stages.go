@@ -66,8 +66,13 @@ func stagesOf(r *record.Run) *stages {
 func stageLine(s *record.StageTime, axis scale) stageRow {
 	x := func(ns int64) string { return coordinate(axis.at(float64(max(ns, 1)))) }
 	row := stageRow{
-		Name: s.Stage, P50: duration(s.P50NS), P99: duration(s.P99NS), P999: known(s.P999NS),
-		Line: fmt.Sprintf("M%s 12H%s", x(s.P50NS), x(s.P99NS)), At: fmt.Sprintf("M%s 12h.01", x(s.P50NS)),
+		Name: s.Stage, P50: absent, P99: absent, P999: known(s.P999NS),
+	}
+	if s.Supports(50) {
+		row.P50, row.At = duration(s.P50NS), fmt.Sprintf("M%s 12h.01", x(s.P50NS))
+	}
+	if s.Supports(99) {
+		row.P99, row.Line = duration(s.P99NS), fmt.Sprintf("M%s 12H%s", x(s.P50NS), x(s.P99NS))
 	}
 	if name, ok := stageNames[s.Stage]; ok {
 		row.Name = name

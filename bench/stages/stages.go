@@ -103,11 +103,13 @@ func (w *Workload) Record(arm string) ([]record.StageTime, error) {
 		if h.Count() == 0 {
 			return nil, nil
 		}
-		p := func(p float64) int64 { return h.Percentile(p, confidence).Value }
-		s := record.StageTime{Stage: names[i], Count: h.Count(), P50NS: p(50), P90NS: p(90), P99NS: p(99)}
-		if q := h.Percentile(99.9, confidence); q.Reportable {
-			s.P999NS = q.Value
+		p := func(p float64) int64 {
+			if q := h.Percentile(p, confidence); q.Reportable {
+				return q.Value
+			}
+			return 0
 		}
+		s := record.StageTime{Stage: names[i], Count: h.Count(), P50NS: p(50), P90NS: p(90), P99NS: p(99), P999NS: p(99.9)}
 		if err := s.Keep(arm, h); err != nil {
 			return nil, err
 		}
