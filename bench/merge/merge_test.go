@@ -133,8 +133,8 @@ func TestExact(t *testing.T) {
 			t.Errorf("%s is %+v, want %v", name, m, want)
 		}
 	}
-	if m := a.Metric("p50"); m == nil || m.Value < 60_000 || m.Value > 68_000 {
-		t.Errorf("p50 is %+v", m)
+	if m := a.Metric("p50"); m == nil || m.Value < 60_000 || m.Value > 68_000 || m.Low != nil {
+		t.Errorf("p50 is %+v; two rounds have no interval", m)
 	}
 	if a.Metric("switches") != nil {
 		t.Error("a figure that does not add up is there")
@@ -144,6 +144,29 @@ func TestExact(t *testing.T) {
 	}
 	if len(f.Run.Notes) != 3 || f.Run.Status != "valid" {
 		t.Errorf("%s, notes %q", f.Run.Status, f.Run.Notes)
+	}
+}
+
+// TestInterval: the percentiles of one round have those of all its requests, and
+// none is told where some were never answered.
+func TestInterval(t *testing.T) {
+	p50 := func(lost int64) *record.Metric {
+		parts, all := shares(t, 2, 1, 0, func(_ int, b *record.Bundle) { b.Run.Arms[0].Rounds[0].Counts["lost"] = lost })
+		b, err := Merge(parts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, q := b.Run.Arms[0].Metric("p50"), all.Percentile(50, 0.95)
+		if m != nil && (m.Value != float64(q.Value) || m.Low == nil || *m.Low != float64(q.Low) || m.High == nil || *m.High != float64(q.High)) {
+			t.Errorf("%+v, want %+v", m, q)
+		}
+		return m
+	}
+	if p50(0) == nil {
+		t.Error("no p50")
+	}
+	if m := p50(3); m != nil {
+		t.Errorf("%+v, and requests were lost", m)
 	}
 }
 

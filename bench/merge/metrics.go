@@ -6,7 +6,6 @@ import (
 	"lars/bench/hist"
 	"lars/bench/record"
 	"lars/bench/run"
-	"lars/bench/stats"
 )
 
 // metrics are the figures of the merged rounds. What cannot be had exactly from
@@ -20,16 +19,19 @@ func metrics(parts []Part, arm int, rounds []record.RoundInfo, joined []record.S
 			continue
 		}
 		merged := record.Metric{Name: m.Name, Unit: m.Unit, Better: m.Better}
-		var values []float64
 		for _, r := range rounds {
 			if v, ok := of(&r); ok {
-				merged.Samples, values = append(merged.Samples, record.Sample{Round: r.Round, Value: v}), append(values, v)
+				merged.Samples = append(merged.Samples, record.Sample{Round: r.Round, Value: v})
 			}
 		}
-		if values == nil {
+		if merged.Samples == nil {
 			continue
 		}
-		merged.Value, merged.MAD = stats.Median(values), stats.MAD(values)
+		if p, is := percentile(m.Name); is { // the interval where there is one round
+			q := ofRound(joined, merged.Samples[0].Round).Percentile(p, run.Confidence)
+			merged.Low, merged.High = ptr(q.Low), ptr(q.High)
+		}
+		run.Summarise(&merged)
 		out = append(out, merged)
 	}
 	return out
@@ -37,13 +39,12 @@ func metrics(parts []Part, arm int, rounds []record.RoundInfo, joined []record.S
 
 // figure is how a metric follows from merged rounds; nil where it does not.
 func figure(name string, parts []Part, arm int, joined []record.Slice) func(*record.RoundInfo) (float64, bool) {
-	var p float64
-	if n, _ := fmt.Sscanf(name, "p%g", &p); n == 1 {
+	if p, is := percentile(name); is {
 		return func(r *record.RoundInfo) (float64, bool) {
-			if r.Counts["timed_out"] > 0 {
+			if r.Counts["timed_out"]+r.Counts["lost"] > 0 {
 				return 0, false // how they rank is not known of a single round
 			}
-			q := ofRound(joined, r.Round).Percentile(p, 0.95)
+			q := ofRound(joined, r.Round).Percentile(p, run.Confidence)
 			return float64(q.Value), q.Reportable
 		}
 	}
@@ -72,6 +73,17 @@ func figure(name string, parts []Part, arm int, joined []record.Slice) func(*rec
 		}
 	}
 	return nil
+}
+
+// percentile is the one that a metric is, of the response time.
+func percentile(name string) (p float64, is bool) {
+	n, _ := fmt.Sscanf(name, "p%g", &p)
+	return p, n == 1
+}
+
+func ptr(ns int64) *float64 {
+	x := float64(ns)
+	return &x
 }
 
 func ofRound(joined []record.Slice, round int) *hist.Recorder {

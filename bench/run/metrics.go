@@ -141,7 +141,7 @@ func (r *Result) metrics(target int) []record.Metric {
 		if len(m.Samples) == 0 || f.from != nil && 2*len(m.Samples) <= len(rounds) {
 			continue // of the rounds with enough requests alone, p99 may lie above the maximum of all
 		}
-		summarise(&m)
+		Summarise(&m)
 		if m.Name == MetricGivenUp && !slices.ContainsFunc(m.Samples, func(s record.Sample) bool { return s.Value > 0 }) {
 			continue
 		}
@@ -150,9 +150,10 @@ func (r *Result) metrics(target int) []record.Metric {
 	return out
 }
 
-// summarise fills in what follows from the samples. Requests given up count as
+// Summarise fills in what follows from the samples, of which there is one at
+// least; the interval of a single one stays as it is. Requests given up count as
 // slower than all others: nothing is left out because it took too long.
-func summarise(m *record.Metric) {
+func Summarise(m *record.Metric) {
 	sorted := slices.SortedFunc(slices.Values(m.Samples), func(a, b record.Sample) int {
 		if a.Censored != b.Censored {
 			return cmp.Compare(b2i(a.Censored), b2i(b.Censored))
