@@ -125,7 +125,11 @@ func (g *gating) run(ctx context.Context, args []string) error {
 	defer g.show.clear()
 	g.machine = proc.ReadMachine()
 	g.class, g.settings = g.machine.Class(), g.duet.settings()
-	if err := g.decide(ctx); err != nil {
+	err := g.decide(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = abstaining("interrupted")
+	}
+	if err != nil {
 		g.abstain(err)
 	}
 	return g.finish()
@@ -165,9 +169,6 @@ func (g *gating) decide(ctx context.Context) error {
 		Left: func() time.Duration { return g.limit - time.Since(g.began) }, EpochTime: g.duet.loadTime(),
 	})
 	if err != nil {
-		if ctx.Err() != nil {
-			return abstaining("interrupted")
-		}
 		return err
 	}
 	g.doc = gate.Record(subjects, g.learned)

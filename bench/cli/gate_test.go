@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"math"
 	"os"
@@ -277,6 +278,19 @@ func TestGateSamePrograms(t *testing.T) {
 	}
 	if raw, _ := os.ReadFile("main.go"); !strings.Contains(string(raw), "in no commit") {
 		t.Error("the working tree was touched")
+	}
+}
+
+// TestGateInterrupted: wherever Ctrl-C comes, also while it builds.
+func TestGateInterrupted(t *testing.T) {
+	results := learned(t, nil)
+	repository(t, tiny)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	err := Commands([]Backend{{Name: "epoll"}}).Run(ctx, &out, &errs, []string{"gate", "--backends", "epoll", "--results", results, "--base", "HEAD"})
+	if cli.Code(err) != cli.ExitUsage || !strings.Contains(out.String(), "  - interrupted\n") {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }
 
