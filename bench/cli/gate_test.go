@@ -105,6 +105,36 @@ func TestSelftest(t *testing.T) {
 	}
 }
 
+// TestKnowsMore: a shorter self-test takes nothing away from the gate.
+func TestKnowsMore(t *testing.T) {
+	read := func(change func(*record.Noise)) *record.Noise {
+		n, err := record.ReadNoise(filepath.Join(learned(t, change), baselinesDir, proc.ReadMachine().Class(), record.NoiseFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	old := read(nil)
+	few := func(n *record.Noise) { n.Subjects[0].Epochs = n.Subjects[0].Epochs[1:] }
+	for name, c := range map[string]struct {
+		change func(*record.Noise)
+		want   bool
+	}{
+		"the same":      {nil, false},
+		"partial":       {func(n *record.Noise) { n.Partial = true }, true},
+		"fewer epochs":  {few, true},
+		"other backend": {func(n *record.Noise) { n.Subjects[0].Name = "std" }, true},
+		"other rule":    {func(n *record.Noise) { few(n); n.Rule = "dice" }, false},
+	} {
+		if got := knowsMore(old, read(c.change)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if knowsMore(read(few), old) {
+		t.Error("more is not taken for less")
+	}
+}
+
 // learned writes noise of this machine, as a self-test would, and returns the
 // folder of results.
 func learned(t *testing.T, change func(*record.Noise)) string {

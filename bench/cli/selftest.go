@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -218,12 +219,27 @@ func (s *selfTesting) noise(r *selftest.Result, audits []record.Audit) *record.N
 	}
 }
 
+// knowsMore tells whether a gate could decide with what was learned before and
+// not with what was learned now: that is not lost to half a test, nor to one of
+// fewer backends or epochs.
+func knowsMore(old, now *record.Noise) bool {
+	if old.Rule != now.Rule {
+		return false
+	}
+	return now.Partial && !old.Partial || slices.ContainsFunc(old.Subjects, func(s record.NoiseSubject) bool {
+		_, before := gate.KnownOf(old, s.Name)
+		_, after := gate.KnownOf(now, s.Name)
+		return before == nil && after != nil
+	})
+}
+
 // finish writes and prints what was learned, and fails when a goal was missed.
 func (s *selfTesting) finish(n *record.Noise, r *selftest.Result) error {
 	dir := filepath.Join(s.results, baselinesDir, n.Class)
 	name := s.duet.learnedAs
-	if old, err := record.ReadNoise(filepath.Join(dir, name(record.NoiseFile))); err == nil && n.Partial && !old.Partial {
-		dir = filepath.Join(dir, partialDir) // what was learned in full is not lost to half a test
+	if old, err := record.ReadNoise(filepath.Join(dir, name(record.NoiseFile))); err == nil && knowsMore(old, n) {
+		fmt.Fprintf(s.stderr, "%s knows more and is kept: remove it to learn anew with less\n", filepath.Join(dir, name(record.NoiseFile)))
+		dir = filepath.Join(dir, partialDir)
 	}
 	if err := record.WriteNoise(filepath.Join(dir, name(record.NoiseFile)), n); err != nil {
 		return fmt.Errorf("what was learned could not be written: %w", err)
