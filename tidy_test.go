@@ -42,8 +42,13 @@ var bans = []struct {
 	},
 	{
 		"backends/epoll",
-		[]string{"net/http", "lars/backends", "github.com/"},
+		[]string{"net/http", "lars/backends/std", "lars/backends/netpoll", "lars/backends/evio", "lars/backends/internal/serial", "github.com/"},
 		"our own backend stands on system calls alone",
+	},
+	{
+		"backends/internal/linger",
+		[]string{"lars/", "net", "github.com/"},
+		"it is about a descriptor, whoever's it is",
 	},
 	{
 		"backends/std",

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/netip"
 
-	"lars/backends/internal/linger"
 	"lars/reactor/buffer"
 	"lars/reactor/driver"
 )
@@ -31,7 +30,6 @@ type conn struct {
 	inMax, low    int
 	local, remote netip.AddrPort
 	cause         error
-	pace          *linger.Pace // while the connection lingers
 
 	phase   phase
 	paused  bool
@@ -90,6 +88,9 @@ func (c *conn) serve() {
 	}
 	if c.phase < aborted {
 		c.receive()
+	}
+	if c.phase == draining {
+		c.await()
 	}
 }
 
@@ -190,10 +191,13 @@ func (c *conn) Flush() { c.send() }
 
 // Buffered implements driver.Conn.
 func (c *conn) Buffered() int {
-	if n := c.out.len(); n > 0 || c.pace == nil {
-		return n
+	n := c.out.len()
+	if n == 0 && c.phase == draining {
+		c.l.w.mu.Lock()
+		defer c.l.w.mu.Unlock()
+		n = c.s.out.len()
 	}
-	return c.unacked()
+	return n
 }
 
 // Pause implements driver.Conn.
@@ -270,32 +274,14 @@ func (c *conn) settle() {
 	}
 }
 
-// unacked is the output that the peer's kernel has not acknowledged.
-func (c *conn) unacked() int {
+// lingers reports whether closing could still lose output: with input that comes,
+// the kernel resets a connection that nobody has. It tells when the peer has
+// everything. After the peer's own end no input comes.
+func (c *conn) lingers() bool {
 	c.l.w.mu.Lock()
 	defer c.l.w.mu.Unlock()
-	return c.s.out.len()
-}
-
-// lingers reports whether closing could still lose output, as package linger
-// says, and has settle look again.
-func (c *conn) lingers() bool {
-	if c.cause == io.EOF {
-		return false
-	}
-	n := c.unacked()
-	if n == 0 {
-		return false
-	}
-	if c.pace == nil {
-		c.pace = &linger.Pace{}
-	}
-	c.l.After(c.pace.Next(n), func() {
-		if c.phase == draining {
-			c.await()
-		}
-	})
-	return true
+	c.s.wantSent = c.cause != io.EOF && c.s.out.len() > 0
+	return c.s.wantSent
 }
 
 // release gives up the socket and all buffers.

@@ -49,6 +49,7 @@ type sock struct {
 	owner         owner         // nil: closed by its user, or not accepted yet
 	err           error
 	wantRoom      bool // the owner waits for room in out
+	wantSent      bool // the owner waits for the peer to have all of out
 	orphan        bool
 
 	// Output: bytes from una on, sent up to nxt, allowed up to edge.

@@ -84,7 +84,7 @@ func (s *sock) acknowledged(g *segment) {
 	if s.out.len() == 0 {
 		s.host.w.keep(s.out.release())
 	}
-	if s.wantRoom && s.room() >= s.outMax/3 {
+	if s.wantRoom && s.room() >= s.outMax/3 || s.wantSent && s.out.len() == 0 {
 		s.stir()
 	}
 	if s.unsettled() {
