@@ -110,7 +110,12 @@ func checkRecord(t *testing.T, r *Result) {
 		t.Fatal(err)
 	}
 	arm := b.Run.Arm("b")
-	for _, name := range []string{MetricThroughput, MetricServerCPU, MetricP50, MetricMax, MetricRSS} {
+	names := []string{MetricThroughput, MetricServerCPU, MetricMax, MetricRSS}
+	const enough = 100 // replies of a round, for its median; a busy machine may hold up a server until its end
+	if !slices.ContainsFunc(r.Rounds, func(round Round) bool { return round.Load.Completed < enough }) {
+		names = append(names, MetricP50)
+	}
+	for _, name := range names {
 		m := arm.Metric(name)
 		if m == nil || m.Value <= 0 || len(m.Samples) != 2 || m.Ratio == nil || m.Ratio.Low != nil {
 			t.Errorf("%s: %+v: want a value, two samples, and a ratio without an interval", name, m)
