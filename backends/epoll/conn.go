@@ -99,8 +99,11 @@ func (c *conn) ready(events uint32) {
 		}
 		return
 	}
-	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 && c.flags&flagDead == 0 {
-		// Nobody reads, so nobody would see the error: both directions are gone.
+	switch {
+	case events&(unix.EPOLLERR|unix.EPOLLHUP) == 0 || c.flags&flagDead != 0:
+	case c.flags&flagDraining != 0 && c.backlog == nil:
+		c.unacked()
+	default: // nobody reads, so nobody would see the error: both directions are gone
 		c.Close(c.socketError())
 	}
 }
@@ -275,17 +278,27 @@ func (c *conn) Close(cause error) {
 // linger ends a connection whose last output is with the kernel, once the peer's
 // kernel has it too.
 func (c *conn) linger(p *linger.Pace) {
-	if c.flags&flagDead != 0 {
-		return
-	}
-	switch n, err := linger.Unacked(int(c.fd)); {
-	case err != nil:
-		c.Close(err)
-	case n > 0:
+	if n := c.unacked(); n > 0 {
+		c.listen() // no more to input, which would wake the loop without end
 		c.loop.After(p.Next(n), func() { c.linger(p) })
-	default:
+	}
+}
+
+// unacked is what the peer's kernel has yet to take of a connection that lingers;
+// if that is nothing, or lost, it ends the connection.
+func (c *conn) unacked() int {
+	if c.flags&flagDead != 0 {
+		return 0
+	}
+	n, err := linger.Unacked(int(c.fd))
+	if err != nil {
+		c.Close(err)
+		return 0
+	}
+	if n == 0 {
 		c.end()
 	}
+	return n
 }
 
 // end has the loop finish the connection when no callback is running.

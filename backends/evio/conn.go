@@ -83,13 +83,14 @@ func (c *conn) step() evio.Action {
 		c.Sent()
 		l.Settle()
 	}
+	lingers := c.Draining() && c.lingers()
 	switch {
 	case c.dropped:
 		*c.private.out = nil
 		_ = unix.Shutdown(c.private.fd, unix.SHUT_RDWR) // makes an event, which closes
 		return evio.Close
 	case c.Draining():
-		if c.lingers() {
+		if lingers {
 			return evio.None
 		}
 		_ = unix.Shutdown(c.private.fd, unix.SHUT_WR) // likewise
@@ -108,7 +109,12 @@ func (c *conn) step() evio.Action {
 func (c *conn) lingers() bool {
 	n := c.left
 	if n == 0 {
-		c.unacked, _ = linger.Unacked(c.private.fd) // evio tells of an error
+		var err error
+		if c.unacked, err = linger.Unacked(c.private.fd); err != nil { // evio will not see it
+			c.Close(err)
+			c.Domain().Settle()
+			return false
+		}
 		n = c.unacked
 	}
 	if n > 0 && !c.polled {

@@ -4,8 +4,8 @@
 // resets the connection, and the kernel drops what output it still holds (RFC
 // 1122, 4.2.2.13; tcp_close and tcp_rcv_state_process of Linux). A server that
 // closes on a peer with requests under way would lose replies that it made. So a
-// closing connection lingers: its input is read and dropped, and its descriptor
-// stays open until the peer's kernel has acknowledged all output.
+// closing connection lingers: its output ends, its input is read and dropped, and
+// its descriptor stays open until the peer's kernel has acknowledged all output.
 package linger
 
 import (
@@ -26,14 +26,16 @@ const (
 // Unacked drops the input that has come on a socket that does not block, and
 // returns how many bytes of its output the peer's kernel has not acknowledged.
 // Closing loses nothing when there are none, or after the peer's own end, for
-// which it returns none as well. An error, such as of a reset, means that output
-// was lost.
+// which it returns none as well. Otherwise it ends the output, for which the peer
+// may be waiting: it may acknowledge the last of it only when it has something to
+// say, or after 40 ms. An error, such as of a reset, means that output was lost.
 func Unacked(fd int) (int, error) {
 	ended, err := drop(fd)
 	left := Left(fd)
 	if ended || left == 0 {
 		return 0, nil
 	}
+	_ = unix.Shutdown(fd, unix.SHUT_WR) // again does nothing
 	return left, err
 }
 

@@ -38,9 +38,9 @@ func pair(t *testing.T) (a, b *net.TCPConn, fd int) {
 }
 
 // TestUnacked: output counts until the peer's kernel has it, input is dropped, and
-// a close afterwards is an orderly end.
+// the peer hears the end without a close.
 func TestUnacked(t *testing.T) {
-	a, b, fd := pair(t)
+	_, b, fd := pair(t)
 	if n, err := Unacked(fd); n != 0 || err != nil {
 		t.Errorf("%d bytes unacknowledged of a new connection, %v", n, err)
 	}
@@ -65,7 +65,6 @@ func TestUnacked(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	a.Close()
 	if n := <-got; n != int64(sent) {
 		t.Errorf("%d bytes of %d arrived", n, sent)
 	}

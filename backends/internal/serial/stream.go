@@ -53,6 +53,7 @@ type Stream struct {
 	state   state
 	paused  bool
 	queued  bool // waits in loop.settle
+	looks   bool // a timer is to look at what is unacked
 	high    bool // unsent output was above low
 	drained bool // Drained is due
 	show    bool // unconsumed input is to be shown without waiting for more
@@ -164,6 +165,8 @@ func (s *Stream) Fail(err error) {
 	switch {
 	case err != io.EOF:
 		s.Close(err)
+	case s.state == draining:
+		s.await() // it need not linger any more
 	case s.state != open:
 	case s.paused && s.in.size() > 0:
 		s.ended = true
@@ -277,13 +280,15 @@ func (s *Stream) linger() {
 		s.state, s.cause = aborted, err
 		return
 	}
-	if s.unacked == 0 {
+	if s.unacked == 0 || s.looks {
 		return
 	}
 	if s.pace == nil {
 		s.pace = &linger.Pace{}
 	}
+	s.looks = true
 	s.loop.After(s.pace.Next(s.unacked), func() {
+		s.looks = false
 		if s.state == draining {
 			s.await()
 		}

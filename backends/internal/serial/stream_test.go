@@ -18,10 +18,12 @@ type wire struct {
 	out  Output
 	sent []byte
 	room int
+
+	unacked int
 }
 
 func (w *wire) Unsent() int           { return w.out.Len() }
-func (w *wire) Unacked() (int, error) { return 0, nil }
+func (w *wire) Unacked() (int, error) { return w.unacked, nil }
 func (w *wire) Resumed()              {}
 func (w *wire) Release()              { w.out.Reset() }
 
@@ -223,5 +225,27 @@ func TestPoolLimitClosesNotLoses(t *testing.T) {
 	w.event(func() { w.Input([]byte("partial")) })
 	if !errors.Is(s.closed, buffer.ErrPool) {
 		t.Errorf("closed with %v", s.closed)
+	}
+}
+
+// TestStreamLingers: however often it is closed, one timer looks at what the peer's
+// kernel has yet to take, and the peer's end makes it look at once.
+func TestStreamLingers(t *testing.T) {
+	w, s := connect(t)
+	w.unacked = 7
+	w.event(func() { w.Close(nil) })
+	w.event(func() { w.Close(nil) })
+	w.event(func() {
+		w.Close(nil)
+		if n := w.Domain().timers.Len(); n != 1 || w.Buffered() != 7 {
+			t.Errorf("%d timers, %d bytes buffered; want 1 and 7", n, w.Buffered())
+		}
+	})
+	w.event(func() {
+		w.unacked = 0
+		w.Fail(io.EOF)
+	})
+	if s.closed != nil || !slices.Equal(s.history, []string{"closed"}) {
+		t.Errorf("closed with %v, history %q", s.closed, s.history)
 	}
 }
