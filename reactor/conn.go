@@ -141,9 +141,10 @@ func (l *Loop) countMessages(in uint64) {
 	}
 }
 
-// notePartial remembers since when a frame has been incomplete.
+// notePartial remembers since when a frame has been incomplete, of a connection
+// that takes input.
 func (c *Conn) notePartial(used, rest int) {
-	if rest == 0 || c.paused {
+	if rest == 0 || c.paused || c.closed.Load() {
 		c.since = 0
 	} else if used > 0 || c.since == 0 {
 		c.since = max(c.active, 1)
