@@ -21,7 +21,7 @@ type Conn struct {
 	end    *endpoint
 	active time.Duration // of the last input
 	since  time.Duration // a partial frame waits for its rest; 0 when none
-	closed atomic.Bool
+	mark   atomic.Uint32
 	paused bool   // reading is, by back pressure
 	dirty  bool   // stands in the mailbox's list of connections to flush
 	output uint64 // bytes, of all messages
@@ -35,6 +35,15 @@ type Conn struct {
 	taken   uint64
 	takenAt time.Duration
 }
+
+// marks of a Conn, for senders on other goroutines.
+const (
+	markClosed = 1 << iota // it has ended, or is closing
+	markFull               // a message was refused, and Drained has not come since
+)
+
+// has reports whether a mark is set. From any goroutine.
+func (c *Conn) has(mark uint32) bool { return c.mark.Load()&mark != 0 }
 
 // handler is what the driver sees of a Conn.
 type handler Conn
@@ -70,7 +79,7 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.d.RemoteAddr() }
 func (c *Conn) LocalAddr() netip.AddrPort { return c.d.LocalAddr() }
 
 // Closed reports whether the connection has ended.
-func (c *Conn) Closed() bool { return c.closed.Load() }
+func (c *Conn) Closed() bool { return c.has(markClosed) }
 
 // Buffered is the output that the kernel has not taken yet, in bytes. Only on
 // the loop.
@@ -101,7 +110,7 @@ func (h *handler) Received(view []byte) int {
 		used += size
 		in++
 		l.serve(e.Router, id, body)
-		if c.paused || c.closed.Load() {
+		if c.paused || c.has(markClosed) {
 			break
 		}
 		if l.outLen > e.OutputBytesHigh {
@@ -144,7 +153,7 @@ func (l *Loop) countMessages(in uint64) {
 // notePartial remembers since when a frame has been incomplete, of a connection
 // that takes input.
 func (c *Conn) notePartial(used, rest int) {
-	if rest == 0 || c.paused || c.closed.Load() {
+	if rest == 0 || c.paused || c.has(markClosed) {
 		c.since = 0
 	} else if used > 0 || c.since == 0 {
 		c.since = max(c.active, 1)
@@ -170,12 +179,13 @@ func (c *Conn) pressed() bool {
 // Drained ends back pressure, and tells who waits for it.
 func (h *handler) Drained() {
 	c := (*Conn)(h)
+	c.mark.And(^uint32(markFull))
 	if c.paused {
 		c.paused = false
 		c.active = c.loop.d.Now()
 		c.d.Resume()
 	}
-	if c.end.OnDrained != nil && !c.closed.Load() {
+	if c.end.OnDrained != nil && !c.has(markClosed) {
 		c.end.OnDrained(c)
 		c.loop.countMessages(0)
 	}
@@ -184,7 +194,7 @@ func (h *handler) Drained() {
 // Closed is the driver's last word.
 func (h *handler) Closed(err error) {
 	c := (*Conn)(h)
-	c.closed.Store(true)
+	c.mark.Or(markClosed)
 	l := c.loop
 	l.counters.countClose(err)
 	l.counters.closed.Add(1)
@@ -250,6 +260,7 @@ func (c *Conn) refused(err error) error {
 		c.Close(ErrSlowPeer)
 	default:
 		count.add(KindOutputFull)
+		c.mark.Or(markFull)
 	}
 	return err
 }
@@ -273,7 +284,7 @@ func (c *Conn) Flush() {
 // Close ends the connection: with nil once all output is sent, otherwise at
 // once. The close hook gets the cause. Only on the loop; see Shut.
 func (c *Conn) Close(cause error) {
-	c.closed.Store(true)
+	c.mark.Or(markClosed)
 	c.since = 0
 	c.d.Close(cause)
 }

@@ -3,6 +3,7 @@ package reactor
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"lars/reactor/driver"
 	"lars/reactor/frame"
@@ -49,6 +50,14 @@ func batch(n int) []byte {
 		view = frame.Append(view, 1, make([]byte, 20))
 	}
 	return view
+}
+
+// TestConnIsTwoLines: an idle connection is cheap, and the first cache line of a
+// Conn is one in memory too.
+func TestConnIsTwoLines(t *testing.T) {
+	if n := unsafe.Sizeof(Conn{}); n != 128 {
+		t.Errorf("a Conn has %d bytes", n)
+	}
 }
 
 func TestEchoAllocatesNothing(t *testing.T) {

@@ -88,8 +88,7 @@ func (m *mailbox) deliver() {
 }
 
 func (m *mailbox) toConn(c *Conn, message []byte) {
-	if c.closed.Load() {
-		m.loop.counters.add(KindStale)
+	if c.unsendable() != nil {
 		return
 	}
 	b, err := c.d.Alloc(len(message))
@@ -140,21 +139,36 @@ func (m *mailbox) flush() {
 	m.loop.countMessages(0)
 }
 
+// unsendable says, and counts, why a message to c would not go out, as far as is
+// known. Where one was refused, none overtakes it before OnDrained. From any
+// goroutine.
+func (c *Conn) unsendable() error {
+	switch {
+	case c.mark.Load() == 0:
+		return nil
+	case c.has(markClosed):
+		c.loop.counters.add(KindStale)
+		return ErrClosed
+	}
+	c.loop.counters.add(KindOutputFull)
+	return ErrOutputFull
+}
+
 // Send sends a message from any goroutine; the body is copied. It returns
 // ErrClosed when the connection is known to be closed, ErrBusy when the loop's
-// mailbox is full. Messages of one goroutine keep their order, but may overtake
-// a function that it posted between them. Whether the peer gets a message is
-// not known: a connection may end with messages under way, and one that finds
-// the output full when the loop takes it (see Overflow) is dropped and counted
-// (KindOutputFull), while later, smaller ones may still go out. Who must lose
-// none sends on the loop, with Write, and waits for OnDrained.
+// mailbox is full, and ErrOutputFull from when the output has refused a message
+// (see Overflow) until OnDrained. Messages of one goroutine keep their order, but
+// may overtake a function that it posted between them. Whether the peer gets a
+// message is not known: a connection may end with messages under way, and those
+// that the loop takes after one that was refused are dropped and counted like it
+// (KindOutputFull). Who must lose none sends on the loop, with Write, and waits
+// for OnDrained.
 func (c *Conn) Send(id int32, body []byte) error {
 	if err := checkBody(len(body), c.end.SendBytesMax); err != nil {
 		return err
 	}
-	if c.closed.Load() {
-		c.loop.counters.add(KindStale)
-		return ErrClosed
+	if err := c.unsendable(); err != nil {
+		return err
 	}
 	return c.loop.mail.put(id, body, parcel{conn: c})
 }
@@ -162,23 +176,32 @@ func (c *Conn) Send(id int32, body []byte) error {
 // Broadcast sends one message to many connections, from any goroutine, and
 // copies its body once for each loop. Connections that are closed are counted
 // as stale. It returns ErrBusy when a loop's mailbox was full: the connections
-// of that loop do not get the message.
+// of that loop do not get the message; otherwise ErrOutputFull when a connection
+// does not take it, as with Send. The others get it in either case.
 func (r *Reactor) Broadcast(conns []*Conn, id int32, body []byte) error {
+	var first, full error
 	byLoop := make([][]parcel, len(r.loops))
 	for _, c := range conns {
 		if err := checkBody(len(body), c.end.SendBytesMax); err != nil {
 			return err
 		}
-		i := c.loop.index
-		byLoop[i] = append(byLoop[i], parcel{conn: c})
+		switch err := c.unsendable(); err {
+		case nil:
+			i := c.loop.index
+			byLoop[i] = append(byLoop[i], parcel{conn: c})
+		case ErrOutputFull:
+			full = err
+		}
 	}
-	var first error
 	for i, targets := range byLoop {
 		if len(targets) > 0 {
 			if err := r.loops[i].mail.put(id, body, targets...); err != nil && first == nil {
 				first = err
 			}
 		}
+	}
+	if first == nil {
+		first = full
 	}
 	return first
 }

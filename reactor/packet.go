@@ -199,8 +199,9 @@ func (p *Packet) Flush() {
 }
 
 // Send sends a message from any goroutine; the body is copied. On a connected
-// socket the address is ignored. Its errors are Conn.Send's; whether the message
-// arrives is not known.
+// socket the address is ignored. Its errors are Conn.Send's, without ErrOutputFull:
+// what the socket has no room for is dropped and counted (KindOutputFull). Whether
+// the message arrives is not known.
 func (p *Packet) Send(to netip.AddrPort, id int32, body []byte) error {
 	if err := checkBody(len(body), p.config.BodyBytesMax); err != nil {
 		return err

@@ -124,7 +124,8 @@ type Peer struct {
 // peer.
 func (p Peer) Addr() netip.AddrPort { return p.addr }
 
-// Send sends a message to the peer, from any goroutine.
+// Send sends a message to the peer, from any goroutine. Its errors are Conn.Send's
+// and Packet.Send's.
 func (p Peer) Send(id int32, body []byte) error {
 	if p.conn != nil {
 		return p.conn.Send(id, body)
