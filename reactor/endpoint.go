@@ -37,7 +37,9 @@ type Endpoint struct {
 	OnOpen func(*Conn)
 	// OnClose is the last call for a connection, exactly once after OnOpen.
 	// The error is nil after Close(nil), io.EOF when the peer closed, or the
-	// cause. On the connection's loop.
+	// cause. A peer that closes its sending half alone (shutdown) ends the
+	// connection too: it gets what was written by then, but no answer that is
+	// made later, such as after Loop.Offload. On the connection's loop.
 	OnClose func(*Conn, error)
 	// OnDrained is called when output that the kernel did not take has fallen to
 	// OutputBytesLow or below, having been above it: whoever found the output

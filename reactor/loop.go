@@ -44,7 +44,10 @@ func (l *Loop) Index() int { return l.index }
 func (l *Loop) Now() time.Duration { return l.d.Now() }
 
 // Post runs f on the loop soon. Functions posted by one goroutine run in its
-// order. It reports false, and f never runs, once the reactor is closed.
+// order. It reports false, and f never runs, once the reactor is closed. What
+// waits has no limit, so that a stop or a Shut never fails; whoever posts as fast
+// as others ask bounds it himself, or uses Send or Offload, which do. After, Every
+// and Conn.Shut are posts too.
 func (l *Loop) Post(f func()) bool { return l.d.Post(f) }
 
 // delayMax stands for any longer delay: 73 years, which can be added to a time
@@ -122,8 +125,8 @@ func (t *Timer) Stop() {
 // this loop. When too much work waits already it returns ErrBusy, which is
 // counted, and ErrReactorClosed during and after a shutdown; neither is run
 // then. done may be nil; it does not run once the reactor is closed. A
-// connection that done uses may be gone by then: its methods then return
-// ErrClosed.
+// connection that done uses may be gone by then, if only because its peer closed
+// its sending half (see Endpoint.OnClose): its methods then return ErrClosed.
 func (l *Loop) Offload(work, done func()) error {
 	if v, ok := l.d.(driver.Offloader); ok {
 		if l.r.closing.Load() || !v.Offload(work, done) {

@@ -63,7 +63,8 @@ func (r *Router) find(id int32) *route {
 }
 
 // A Request is one message as a handler sees it. It is lent for the time of
-// the call; keep Peer() to answer later.
+// the call; keep Peer() to answer later, as long as the sender keeps both halves
+// of its connection open (see Endpoint.OnClose).
 type Request struct {
 	ID   int32
 	Body []byte // lent
