@@ -15,6 +15,7 @@ import (
 
 const (
 	acceptsPerEvent  = 64 // then the loop's other sockets have their turn
+	acceptErrorsMax  = 16 // in a row, before it backs off
 	acceptBackoffMin = 5 * time.Millisecond
 	acceptBackoffMax = time.Second
 )
@@ -105,6 +106,7 @@ type acceptor struct {
 	loop    *loop
 	slot    uint32
 	started bool
+	failed  int // accepts in a row, for whatever reason
 	backoff time.Duration
 	peer    rawAddr // of the connection just accepted
 
@@ -153,17 +155,22 @@ func (a *acceptor) ready(uint32) {
 		fd, errno := a.accept()
 		switch errno {
 		case 0:
-			a.backoff = 0
+			a.backoff, a.failed = 0, 0
 			a.ln.accepted.Add(1)
 			a.hand(fd, a.peer.addrPort())
 		case unix.EAGAIN, errClosed:
+			a.failed = 0
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.ln.errors.Add(1)
 			a.rest()
 			return
-		default: // a peer that went away meanwhile, a signal
+		default: // a peer that went away meanwhile, a signal; or it will fail for ever
 			a.ln.errors.Add(1)
+			if a.failed++; a.failed >= acceptErrorsMax {
+				a.rest()
+				return
+			}
 		}
 	}
 }
@@ -206,8 +213,8 @@ func (a *acceptor) adopt(l *loop, fd int, remote netip.AddrPort) {
 	}
 }
 
-// rest stops accepting for a while: without descriptors the waiting
-// connection would wake the loop again at once, for nothing.
+// rest stops accepting for a while: without descriptors, or where a filter forbids
+// it, the waiting connection would wake the loop again at once, for nothing.
 func (a *acceptor) rest() {
 	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
 	a.watch(0)
