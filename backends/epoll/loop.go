@@ -79,6 +79,7 @@ type loop struct {
 	stats    driver.LoopStats
 	spare    []func()
 	events   [eventsMax]unix.EpollEvent
+	batches  *batches // of UDP sockets; see datagrams
 
 	conns     atomic.Int64
 	sleeping  atomic.Bool // a wake-up needs the eventfd

@@ -13,8 +13,7 @@ import (
 
 const (
 	batchMax = 64 // datagrams per system call
-	// inBytes is one more than the longest datagram, rounded up: an address
-	// space cost only, since pages that no datagram reaches are never touched.
+	// inBytes is one more than the longest datagram, rounded up.
 	inBytes = 64 << 10
 	// outKeepBytes is the output space that a socket keeps when at rest.
 	outKeepBytes = 64 << 10
@@ -38,11 +37,6 @@ type packet struct {
 	told    bool
 	cause   error
 
-	recv batch
-	in   []byte // batchMax datagrams of inBytes
-	used int    // messages of recv that the last call filled
-
-	send  batch
 	out   []byte     // datagrams waiting, one behind the other
 	queue []datagram // where they stand and where they go
 }
@@ -50,6 +44,16 @@ type packet struct {
 type datagram struct {
 	off, n int
 	to     netip.AddrPort
+}
+
+// batches are what all UDP sockets of a loop receive into and send by: input is
+// lent for the time of a callback only, and pages that no datagram reaches cost no
+// more than their addresses.
+type batches struct {
+	recv batch
+	in   []byte // batchMax datagrams of inBytes
+	used int    // messages of recv that the last call filled
+	send batch
 }
 
 // batch is the argument of recvmmsg and sendmmsg.
@@ -78,8 +82,7 @@ func (e *engine) ListenPacket(dl driver.Loop, o driver.PacketOptions, h driver.P
 	if err != nil {
 		return nil, err
 	}
-	p := &packet{h: h, loop: l, opts: o, fd: fd, v6: v6, local: localAddr(fd), in: make([]byte, batchMax*inBytes)}
-	p.prepareReceive()
+	p := &packet{h: h, loop: l, opts: o, fd: fd, v6: v6, local: localAddr(fd)}
 	if !l.Post(p.start) {
 		_ = unix.Close(fd)
 		return nil, driver.ErrEngineClosed
@@ -131,17 +134,26 @@ func bindPacket(fd, fam int, local netip.AddrPort) error {
 	return bind(fd, "udp", local)
 }
 
-func (p *packet) prepareReceive() {
-	b := &p.recv
+// datagrams are the loop's batches, made for its first UDP socket.
+func (l *loop) datagrams() *batches {
+	if l.batches == nil {
+		l.batches = newBatches()
+	}
+	return l.batches
+}
+
+func newBatches() *batches {
+	all := &batches{in: make([]byte, batchMax*inBytes), used: batchMax}
+	b := &all.recv
 	for i := range batchMax {
-		b.iovs[i].Base = &p.in[i*inBytes]
+		b.iovs[i].Base = &all.in[i*inBytes]
 		b.iovs[i].SetLen(inBytes)
 		h := &b.msgs[i].hdr
 		h.Iov = &b.iovs[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 	}
-	p.used = batchMax
+	return all
 }
 
 func (p *packet) start() {
@@ -184,11 +196,12 @@ func (p *packet) events() (e uint32) {
 
 // receive takes one batch and reports whether there may be more.
 func (p *packet) receive() bool {
-	b := &p.recv
-	for i := range p.used { // the kernel wrote the lengths of the addresses
+	all := p.loop.datagrams()
+	b := &all.recv
+	for i := range all.used { // the kernel wrote the lengths of the addresses
 		b.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 	}
-	p.used = 0
+	all.used = 0
 	n, errno := mmsg(unix.SYS_RECVMMSG, p.fd, b.msgs[:])
 	p.loop.stats.Reads++
 	if errno != 0 {
@@ -198,12 +211,12 @@ func (p *packet) receive() bool {
 		}
 		return false
 	}
-	p.used = n
+	all.used = n
 	for i := range n {
 		m := &b.msgs[i]
 		p.loop.stats.ReadBytes += uint64(m.n)
 		at := i * inBytes
-		p.h.Received(b.names[i].addrPort(), p.in[at:at+int(m.n)])
+		p.h.Received(b.names[i].addrPort(), all.in[at:at+int(m.n)])
 		if p.closed {
 			return false
 		}
@@ -289,7 +302,7 @@ func (p *packet) wait(sent int) {
 }
 
 func (p *packet) sendSome(queue []datagram) (int, unix.Errno) {
-	b := &p.send
+	b := &p.loop.datagrams().send
 	n := min(len(queue), batchMax)
 	for i, d := range queue[:n] {
 		iov, h := &b.iovs[i], &b.msgs[i].hdr
@@ -297,6 +310,7 @@ func (p *packet) sendSome(queue []datagram) (int, unix.Errno) {
 		iov.SetLen(d.n)
 		h.Iov = iov
 		h.SetIovlen(1)
+		h.Name, h.Namelen = nil, 0
 		if !p.opts.Peer.IsValid() {
 			h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 			h.Namelen = b.names[i].set(d.to, p.v6)
@@ -348,7 +362,7 @@ func (p *packet) settle() {
 	}
 	_ = unix.Close(p.fd)
 	p.h.Closed(p.cause)
-	p.in, p.out, p.queue = nil, nil, nil
+	p.out, p.queue = nil, nil
 }
 
 func (p *packet) abort(err error) {
