@@ -17,6 +17,7 @@ const (
 	bugTimerForgotten    bug = "keeps one timer only"
 	bugTimerNotCancelled bug = "does not cancel timers"
 	bugTimerStarves      bug = "runs timers until none is due"
+	bugTimerBeside       bug = "runs timers beside the loop"
 	bugNowMoves          bug = "reads the clock in Now"
 
 	bugListenTwice        bug = "listens on a port in use"
@@ -28,6 +29,9 @@ const (
 	bugFirstLoop          bug = "puts every connection on the first loop"
 	bugLeastIgnored       bug = "ignores LeastConns"
 	bugInherited          bug = "opens a descriptor that children inherit"
+	bugWrongRemote        bug = "takes its own address for the peer's"
+	bugOneOpener          bug = "asks the first listener's Opener always"
+	bugEvicts             bug = "closes another connection when many are open"
 
 	bugDialBoth      bug = "calls both open and failed"
 	bugDialError     bug = "returns a wrong dial error"
@@ -36,6 +40,13 @@ const (
 	bugForeignLoop   bug = "takes the loop of another engine for its own"
 	bugWrongLoop     bug = "dials on the first loop"
 
+	bugNested              bug = "runs a timer inside Alloc"
+	bugLosesFirst          bug = "loses the first input"
+	bugSpins               bug = "never sleeps while a connection is paused"
+	bugLowInputLimit       bug = "holds a mebibyte of input at most"
+	bugLimitsArrived       bug = "limits what arrives at once"
+	bugLimitsLeft          bug = "takes what a closing handler leaves for input that waits"
+	bugPoolCloses          bug = "closes a connection that the pool has no output buffer for"
 	bugLosesByte           bug = "loses a byte when output waits"
 	bugReorders            bug = "writes halves in the wrong order"
 	bugDropsPartial        bug = "drops unconsumed input"
@@ -64,9 +75,11 @@ const (
 	bugLeaksGoroutine      bug = "leaves a goroutine behind"
 	bugLeaksDescriptor     bug = "leaves a descriptor behind"
 	bugCloseEarly          bug = "returns from Engine.Close too early"
+	bugClosedOpens         bug = "says anything on a closed engine"
 	bugCloseStuck          bug = "ignores the context of Engine.Close"
 
 	bugTruncates     bug = "truncates datagrams at 2048 bytes"
+	bugPortUnknown   bug = "forgets the port that the kernel chose"
 	bugDropsEmpty    bug = "drops empty datagrams"
 	bugNoTooLong     bug = "accepts datagrams that are too long"
 	bugWrongSender   bug = "replies to the sender before"

@@ -56,6 +56,7 @@ type refEngine struct {
 	turn   atomic.Int64
 	once   sync.Once
 	done   chan struct{}
+	opener driver.Opener // of bugOneOpener
 }
 
 func (en *refEngine) Loops() (all []driver.Loop) {
@@ -66,7 +67,7 @@ func (en *refEngine) Loops() (all []driver.Loop) {
 }
 
 func (en *refEngine) mine(l driver.Loop) (*refLoop, error) {
-	if en.ctx.Err() != nil {
+	if en.ctx.Err() != nil && en.bug != bugClosedOpens {
 		return nil, driver.ErrEngineClosed
 	}
 	rl, ok := l.(*refLoop)
@@ -81,6 +82,9 @@ func (en *refEngine) mine(l driver.Loop) (*refLoop, error) {
 
 func (en *refEngine) Close(ctx context.Context) error {
 	en.once.Do(func() {
+		if en.bug == bugLeaksGoroutine {
+			go func() { select {} }()
+		}
 		en.done = make(chan struct{})
 		if en.bug == bugCloseEarly {
 			time.AfterFunc(20*time.Millisecond, en.shutDown)
@@ -147,8 +151,14 @@ func tcpAddr(a net.Addr) netip.AddrPort {
 }
 
 func (en *refEngine) Listen(addr netip.AddrPort, o driver.ListenOptions, open driver.Opener) (driver.Listener, error) {
-	if en.ctx.Err() != nil {
+	if en.ctx.Err() != nil && en.bug != bugClosedOpens {
 		return nil, driver.ErrEngineClosed
+	}
+	if en.bug == bugOneOpener {
+		if en.opener == nil {
+			en.opener = open
+		}
+		open = en.opener
 	}
 	if en.bug == bugInherited {
 		fd, _ := unix.Dup(0)

@@ -49,6 +49,12 @@ func newRefConn(l *refLoop, tcp *net.TCPConn, o driver.ConnOptions) *refConn {
 	c := &refConn{loop: l, tcp: tcp, opts: o, gone: make(chan struct{})}
 	c.out.Pool = l.en.cfg.Pool
 	c.local, c.remote = tcpAddr(tcp.LocalAddr()), tcpAddr(tcp.RemoteAddr())
+	switch l.en.bug {
+	case bugWrongRemote:
+		c.remote = c.local
+	case bugLowInputLimit:
+		c.opts.InputBytesMax = min(c.opts.InputBytesMax, 1<<20)
+	}
 	return c
 }
 
@@ -69,6 +75,14 @@ func (c *refConn) start(open driver.Opener) bool {
 		c.finish(nil)
 		return false
 	}
+	if l.en.bug == bugEvicts && len(l.open) > 50 {
+		for other := range l.open {
+			if other != c {
+				other.finish(driver.ErrClosed)
+				break
+			}
+		}
+	}
 	l.en.wg.Go(c.read)
 	return true
 }
@@ -77,6 +91,9 @@ func (c *refConn) start(open driver.Opener) bool {
 // go on.
 func (c *refConn) read() {
 	b := make([]byte, 64<<10)
+	if c.loop.en.bug == bugLosesFirst {
+		c.tcp.Read(b)
+	}
 	for {
 		n, err := c.tcp.Read(b)
 		next, view := make(chan struct{}), b[:n]
@@ -106,6 +123,10 @@ func (c *refConn) show(fresh bool) {
 	bug := c.loop.en.bug
 	deaf := func() bool { return c.paused && bug != bugIgnoresPause }
 	for (fresh || c.reshow) && len(c.in) > 0 && !deaf() && !c.closing && !c.closed {
+		if bug == bugLimitsArrived && len(c.in) > c.opts.InputBytesMax {
+			c.finish(driver.ErrInputFull)
+			return
+		}
 		c.reshow = false
 		view := c.in[:min(len(c.in), c.opts.InputBytesMax)]
 		fresh = len(view) < len(c.in)
@@ -118,7 +139,7 @@ func (c *refConn) show(fresh bool) {
 		}
 		c.in = append(c.in[:0], c.in[n:]...)
 		c.Flush()
-		if len(c.in) >= c.opts.InputBytesMax && n == 0 && !c.paused && !c.closing && bug != bugNoInputLimit {
+		if len(c.in) >= c.opts.InputBytesMax && n == 0 && !c.paused && (!c.closing || bug == bugLimitsLeft) && bug != bugNoInputLimit {
 			c.finish(driver.ErrInputFull)
 		}
 	}
@@ -194,6 +215,11 @@ func (c *refConn) Alloc(n int) ([]byte, error) {
 	if c.closed && c.loop.en.bug == bugStaleReaches {
 		c = c.loop.newest
 	}
+	if c.loop.en.bug == bugNested {
+		if f := c.loop.due.PopDue(time.Hour); f != nil {
+			f()
+		}
+	}
 	if c.loop.en.bug == bugAllocAfterClose && c.closing {
 		return make([]byte, n), nil
 	}
@@ -204,6 +230,9 @@ func (c *refConn) Alloc(n int) ([]byte, error) {
 		return nil, driver.ErrOutputFull
 	}
 	b, err := c.out.Alloc(n)
+	if err != nil && c.loop.en.bug == bugPoolCloses {
+		c.Close(err)
+	}
 	c.above = c.above || c.out.Len() > c.opts.OutputBytesLow
 	return b, err
 }

@@ -17,6 +17,7 @@ type refLoop struct {
 	conns  atomic.Int64
 	timers atomic.Uint64
 	tasks  atomic.Uint64
+	waits  atomic.Uint64 // of bugSpins
 
 	now atomic.Int64 // written on the loop
 
@@ -51,7 +52,7 @@ func (l *refLoop) Now() time.Duration {
 }
 
 func (l *refLoop) Stats() driver.LoopStats {
-	return driver.LoopStats{Conns: l.conns.Load(), Timers: l.timers.Load(), Tasks: l.tasks.Load()}
+	return driver.LoopStats{Conns: l.conns.Load(), Timers: l.timers.Load(), Tasks: l.tasks.Load(), Waits: l.waits.Load()}
 }
 
 func (l *refLoop) Post(f func()) bool {
@@ -107,6 +108,9 @@ func (l *refLoop) After(d time.Duration, f func()) (cancel func()) {
 			f()
 			return func() {}
 		}
+	case bugTimerBeside:
+		t := time.AfterFunc(d, f)
+		return func() { t.Stop() }
 	case bugTimerForgotten:
 		if l.due.Len() > 0 {
 			return func() {}
@@ -163,6 +167,14 @@ func (l *refLoop) finished() bool {
 }
 
 func (l *refLoop) wait() {
+	if l.en.bug == bugSpins {
+		l.waits.Add(1)
+		for c := range l.open {
+			if c.paused {
+				return
+			}
+		}
+	}
 	var ring <-chan time.Time
 	if at, ok := l.due.Next(); ok {
 		t := time.NewTimer(at - time.Since(l.en.start))

@@ -80,6 +80,9 @@ func openUDP(en *refEngine, o driver.PacketOptions) (*net.UDPConn, error) {
 		return c.(*net.UDPConn), nil
 	}
 	c, err := lc.ListenPacket(en.ctx, "udp", local)
+	if err != nil && en.bug == bugListenTwice {
+		c, err = lc.ListenPacket(en.ctx, "udp", "127.0.0.1:0")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +210,9 @@ func (p *refPacket) Close(cause error) {
 }
 
 func (p *refPacket) LocalAddr() netip.AddrPort {
+	if p.loop.en.bug == bugPortUnknown {
+		return p.opts.Local
+	}
 	return netip.AddrPortFrom(p.local.Addr().Unmap(), p.local.Port())
 }
 func (p *refPacket) Loop() driver.Loop { return p.loop }
