@@ -66,6 +66,7 @@ func (s *shard) router() *reactor.Router {
 	r.Handle(wire.IDReportRequest, s.onReport, nil)
 	r.Handle(wire.IDAPIGetRouteRequest, s.onGetRoute, nil)
 	r.Handle(wire.IDHostsRequest, s.onHosts, nil)
+	r.Handle(wire.IDStatsRequest, s.onStats, nil)
 	return r
 }
 

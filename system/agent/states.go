@@ -8,11 +8,25 @@ import (
 
 	"lars/reactor"
 	"lars/system/balance"
+	"lars/system/internal/service"
 	"lars/system/larspb"
 	"lars/system/wire"
 )
 
-// Questions for the states of hosts are asked by people, so they may allocate.
+// Questions for counters and for the states of hosts are asked by people, so they
+// may allocate.
+
+// onStats answers on any of the three ports.
+func (s *shard) onStats(q *reactor.Request) {
+	a, err := service.StatsAnswer(q.Body, "agent", func() any { return s.service.Stats() }, s.service.reactor)
+	if err != nil {
+		s.count.add(Malformed)
+		return
+	}
+	if q.Reply(wire.IDStatsResponse, a) != nil {
+		s.count.add(Unanswered)
+	}
+}
 
 // statesPerAnswer bounds the hosts of one answer, and so its size: some 150
 // bytes for each.

@@ -31,7 +31,7 @@ func HostStates(ctx context.Context, stdout, _ io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	for {
+	return repeat(ctx, stdout, *watch, *asJSON, func() error {
 		err := a.run(ctx, m, func(ctx context.Context, c *lars.Client) error {
 			h, err := c.Hosts(ctx, m)
 			if err != nil {
@@ -45,18 +45,8 @@ func HostStates(ctx context.Context, stdout, _ io.Writer, args []string) error {
 		if errors.Is(err, lars.ErrOldAgent) {
 			return cli.Exit(exitAgent+lars.Retcode(err), errors.New("the agent answers, but not this question: it is of an older release, or the original's"))
 		}
-		if err != nil || !*watch {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(watchEvery):
-		}
-		if !*asJSON {
-			fmt.Fprintln(stdout)
-		}
-	}
+		return err
+	})
 }
 
 func statesAsText(stdout io.Writer, all lars.Hosts) error {

@@ -70,7 +70,17 @@ func (s *Service) router() *reactor.Router {
 	router.Handle(wire.IDGetRouteRequest, func(q *reactor.Request) {
 		s.loops[q.Loop().Index()].getRoute(q)
 	}, nil)
+	router.Handle(wire.IDStatsRequest, s.tellStats, nil)
 	return router
+}
+
+func (s *Service) tellStats(q *reactor.Request) {
+	a, err := service.StatsAnswer(q.Body, "dns", func() any { return s.Stats() }, s.r)
+	if err != nil {
+		s.loops[q.Loop().Index()].counters.malformed.Add(1)
+		return
+	}
+	_ = q.Reply(wire.IDStatsResponse, a) // the reactor counts; who asked may ask again
 }
 
 func (s *Service) closed(c *reactor.Conn, _ error) {

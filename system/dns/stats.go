@@ -50,7 +50,7 @@ type Stats struct {
 
 	Unknown     uint64 `json:"unknown"`      // answers and pushes without a host
 	Held        uint64 `json:"held"`         // requests that waited for the first load
-	Malformed   uint64 `json:"malformed"`    // requests dropped: no GetRouteRequest
+	Malformed   uint64 `json:"malformed"`    // requests dropped: not the message that their id says
 	BadModule   uint64 `json:"bad_module"`   // requests with a negative id
 	Refused     uint64 `json:"refused"`      // subscriptions above a limit
 	Unsent      uint64 `json:"unsent"`       // connections closed: an answer or push had no room

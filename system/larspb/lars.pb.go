@@ -48,6 +48,8 @@ const (
 	MessageId_ID_HostsRequest         MessageId = 100 // tool to agent, UDP
 	MessageId_ID_HostsResponse        MessageId = 101 // agent to tool, UDP
 	MessageId_ID_Hints                MessageId = 102 // dns to agent, TCP; push
+	MessageId_ID_StatsRequest         MessageId = 103 // tool to dns or reporter, TCP, or to agent, UDP
+	MessageId_ID_StatsResponse        MessageId = 104 // their answer
 )
 
 // Enum value maps for MessageId.
@@ -65,6 +67,8 @@ var (
 		100: "ID_HostsRequest",
 		101: "ID_HostsResponse",
 		102: "ID_Hints",
+		103: "ID_StatsRequest",
+		104: "ID_StatsResponse",
 	}
 	MessageId_value = map[string]int32{
 		"ID_UNKNOW":               0,
@@ -79,6 +83,8 @@ var (
 		"ID_HostsRequest":         100,
 		"ID_HostsResponse":        101,
 		"ID_Hints":                102,
+		"ID_StatsRequest":         103,
+		"ID_StatsResponse":        104,
 	}
 )
 
@@ -1449,6 +1455,114 @@ func (x *HostStatus) GetDoubtful() bool {
 	return false
 }
 
+// StatsRequest asks a service what it has counted since it started.
+type StatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint32                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // chosen by the asker, echoed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsRequest) Reset() {
+	*x = StatsRequest{}
+	mi := &file_lars_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsRequest) ProtoMessage() {}
+
+func (x *StatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
+func (*StatsRequest) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *StatsRequest) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+// StatsResponse answers a StatsRequest.
+type StatsResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Seq     uint32                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Service string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"` // dns, reporter or agent
+	// figures is a JSON object with two of them in it: service, which is what the
+	// service prints at its end, and reactor. Some 3 KiB; no list in it grows.
+	Figures       string `protobuf:"bytes,3,opt,name=figures,proto3" json:"figures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsResponse) Reset() {
+	*x = StatsResponse{}
+	mi := &file_lars_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsResponse) ProtoMessage() {}
+
+func (x *StatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lars_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
+func (*StatsResponse) Descriptor() ([]byte, []int) {
+	return file_lars_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *StatsResponse) GetSeq() uint32 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *StatsResponse) GetFigures() string {
+	if x != nil {
+		return x.Figures
+	}
+	return ""
+}
+
 var File_lars_proto protoreflect.FileDescriptor
 
 const file_lars_proto_rawDesc = "" +
@@ -1562,7 +1676,13 @@ const file_lars_proto_rawDesc = "" +
 	"\x04succ\x18\x0f \x01(\x04R\x04succ\x12\x10\n" +
 	"\x03err\x18\x10 \x01(\x04R\x03err\x12\x1b\n" +
 	"\twindow_us\x18\x11 \x01(\x03R\bwindowUs\x12\x1a\n" +
-	"\bdoubtful\x18\x12 \x01(\bR\bdoubtful*\x9e\x02\n" +
+	"\bdoubtful\x18\x12 \x01(\bR\bdoubtful\" \n" +
+	"\fStatsRequest\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\rR\x03seq\"U\n" +
+	"\rStatsResponse\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\rR\x03seq\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
+	"\afigures\x18\x03 \x01(\tR\afigures*\xc9\x02\n" +
 	"\tMessageId\x12\r\n" +
 	"\tID_UNKNOW\x10\x00\x12\x16\n" +
 	"\x12ID_GetRouteRequest\x10\x01\x12\x17\n" +
@@ -1575,7 +1695,9 @@ const file_lars_proto_rawDesc = "" +
 	"\x17ID_API_GetRouteResponse\x10\b\x12\x13\n" +
 	"\x0fID_HostsRequest\x10d\x12\x14\n" +
 	"\x10ID_HostsResponse\x10e\x12\f\n" +
-	"\bID_Hints\x10f*T\n" +
+	"\bID_Hints\x10f\x12\x13\n" +
+	"\x0fID_StatsRequest\x10g\x12\x14\n" +
+	"\x10ID_StatsResponse\x10h*T\n" +
 	"\vLarsRetCode\x12\f\n" +
 	"\bRET_SUCC\x10\x00\x12\x10\n" +
 	"\fRET_OVERLOAD\x10\x01\x12\x14\n" +
@@ -1595,7 +1717,7 @@ func file_lars_proto_rawDescGZIP() []byte {
 }
 
 var file_lars_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lars_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_lars_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_lars_proto_goTypes = []any{
 	(MessageId)(0),              // 0: lars.MessageId
 	(LarsRetCode)(0),            // 1: lars.LarsRetCode
@@ -1614,6 +1736,8 @@ var file_lars_proto_goTypes = []any{
 	(*HostsRequest)(nil),        // 14: lars.HostsRequest
 	(*HostsResponse)(nil),       // 15: lars.HostsResponse
 	(*HostStatus)(nil),          // 16: lars.HostStatus
+	(*StatsRequest)(nil),        // 17: lars.StatsRequest
+	(*StatsResponse)(nil),       // 18: lars.StatsResponse
 }
 var file_lars_proto_depIdxs = []int32{
 	2,  // 0: lars.GetRouteResponse.host:type_name -> lars.HostInfo
@@ -1642,7 +1766,7 @@ func file_lars_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lars_proto_rawDesc), len(file_lars_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

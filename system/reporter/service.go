@@ -77,7 +77,17 @@ func (s *Service) router() *reactor.Router {
 	router.Handle(wire.IDReportStatusRequest, func(q *reactor.Request) {
 		s.decode[q.Loop().Index()].report(s.cfg.Wall(), q.Body, s.put)
 	}, nil)
+	router.Handle(wire.IDStatsRequest, s.tellStats, nil)
 	return router
+}
+
+func (s *Service) tellStats(q *reactor.Request) {
+	a, err := service.StatsAnswer(q.Body, "reporter", func() any { return s.Stats() }, s.r)
+	if err != nil {
+		s.decode[q.Loop().Index()].counts.malformed.Add(1)
+		return
+	}
+	_ = q.Reply(wire.IDStatsResponse, a) // the reactor counts; who asked may ask again
 }
 
 // put queues a report for the writer of its module.

@@ -28,7 +28,7 @@ type Stats struct {
 	Merged       uint64        `json:"merged"`        // results that went into a waiting one
 	Dropped      uint64        `json:"dropped"`       // results without room in the queue
 	DroppedCalls uint64        `json:"dropped_calls"` // calls in them
-	Malformed    uint64        `json:"malformed"`     // reports dropped: no ReportStatusRequest
+	Malformed    uint64        `json:"malformed"`     // messages dropped: not what their id says
 	BadModule    uint64        `json:"bad_module"`    // reports dropped: negative id
 	BadHost      uint64        `json:"bad_host"`      // results dropped: address or port that is none
 	BadSuspect   uint64        `json:"bad_suspect"`   // words on hosts ignored: unknown, of no agent that shares its suspicions, or too many

@@ -24,6 +24,7 @@ func TestSystem(t *testing.T) {
 			{"balance", balance},
 			{"statistics", statistics},
 			{"garbage", garbage},
+			{"counters", counters},
 			{"unharmed", unharmed},
 			{"last calls", lastCalls}, // closes the system
 		} {

@@ -12,11 +12,14 @@ const (
 	IDAPIGetRouteRequest  int32 = 7 // caller to agent, UDP; body GetRouteRequest
 	IDAPIGetRouteResponse int32 = 8 // agent to caller, UDP; body GetRouteResponse
 
-	// Ours. These two are rare, so their bodies are package larspb's.
+	// Ours.
+	IDHints int32 = 102 // dns to agent, TCP; push to those that asked for it
+
+	// Ours, and rare, so their bodies are package larspb's.
 	IDHostsRequest  int32 = 100 // tool to agent, UDP
 	IDHostsResponse int32 = 101 // agent to tool, UDP
-
-	IDHints int32 = 102 // dns to agent, TCP; push to those that asked for it
+	IDStatsRequest  int32 = 103 // tool to dns or reporter, TCP, or to agent, UDP
+	IDStatsResponse int32 = 104 // their answer
 )
 
 // IDEcho is the message id of EchoMessage in the original's speed test, which

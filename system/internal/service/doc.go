@@ -1,6 +1,8 @@
-// Package service holds what the services that keep a database behind TCP
-// connections have in common: the set of their live connections, slow work
-// beside their loops, pauses between attempts, a look at the clock, and log lines that do not flood.
+// Package service holds what the services have in common: of those that keep a
+// database behind TCP connections the set of their live connections, slow work
+// beside their loops, pauses between attempts, a look at the clock, and log lines
+// that do not flood; of all three the answer to the question what they count.
 //
-// It is for packages dns and reporter. It knows no message and no store.
+// It is for packages dns, reporter and agent. It knows no other message and no
+// store.
 package service
