@@ -77,6 +77,7 @@ func (s CallStat) CompareKey(other CallStat) int {
 // LatestQuery selects rows of ServerCallStatus.
 type LatestQuery struct {
 	Module *Module   // nil: of all modules
+	Host   *Host     // nil: of all hosts
 	After  *CallStat // only keys after this one's, for paging; nil: from the first
 	Limit  int       // at most that many; 0 or too many: QueryRowsMax
 }
@@ -93,7 +94,8 @@ type MinuteStat struct {
 // MinuteQuery selects per-minute totals of one module.
 type MinuteQuery struct {
 	Module   Module
-	Host     *Host     // nil: all hosts
-	From, To time.Time // minutes that began at From or later and before To; zero: no limit
-	Limit    int       // at most that many; 0 or too many: QueryRowsMax
+	Host     *Host       // nil: all hosts
+	From, To time.Time   // minutes that began at From or later and before To; zero: no limit
+	After    *MinuteStat // only what comes after this one, for paging; nil: from the first
+	Limit    int         // at most that many; 0 or too many: QueryRowsMax
 }

@@ -90,7 +90,7 @@ type StatReader interface {
 	// of their keys.
 	Latest(ctx context.Context, q LatestQuery) ([]CallStat, error)
 
-	// Minutes returns the totals per minute, by rising minute.
+	// Minutes returns the totals per minute, by rising minute and host.
 	Minutes(ctx context.Context, q MinuteQuery) ([]MinuteStat, error)
 }
 

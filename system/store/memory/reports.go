@@ -26,6 +26,10 @@ func compareMinutes(a, b minuteKey) int {
 	return cmp.Or(cmp.Compare(a.minute, b.minute), a.route.Compare(b.route))
 }
 
+func keyOf(m *store.MinuteStat) minuteKey {
+	return minuteKey{store.Route{Module: m.Module, Host: m.Host}, m.Minute.Unix()}
+}
+
 const minuteSeconds = 60
 
 // SaveReports implements store.ReportWriter.
@@ -99,7 +103,7 @@ func (s *Store) Latest(ctx context.Context, q store.LatestQuery) (stats []store.
 			if len(stats) == limitRows(q.Limit) {
 				break
 			}
-			if (q.Module == nil || x.Module == *q.Module) && (q.After == nil || x.CompareKey(*q.After) > 0) {
+			if (q.Module == nil || x.Module == *q.Module) && (q.Host == nil || x.Host == *q.Host) && (q.After == nil || x.CompareKey(*q.After) > 0) {
 				stats = append(stats, x)
 			}
 		}
@@ -116,7 +120,7 @@ func (s *Store) Minutes(ctx context.Context, q store.MinuteQuery) (stats []store
 			if len(stats) == limitRows(q.Limit) {
 				break
 			}
-			if x.Module == q.Module && (q.Host == nil || x.Host == *q.Host) &&
+			if x.Module == q.Module && (q.Host == nil || x.Host == *q.Host) && (q.After == nil || compareMinutes(key, keyOf(q.After)) > 0) &&
 				(q.From.IsZero() || key.minute >= q.From.Unix()) && (q.To.IsZero() || key.minute < q.To.Unix()) {
 				stats = append(stats, x)
 			}

@@ -346,7 +346,7 @@ func breakages() []breakage {
 		{"latest figures lose a row", "LatestOverwrites LatestPages ReportGarbageIsSkipped StatGarbageIsSkipped", with(func(b *broken) {
 			b.latest = func(stats []store.CallStat) []store.CallStat { return stats[min(1, len(stats)):] }
 		})},
-		{"minutes lose a row", "CountsAtTheEdge LargeSave MarkedReportsCountOnce MinutesAddUp MinutesSelect SameMarkAtOnceCountsOnce", with(func(b *broken) {
+		{"minutes lose a row", "CountsAtTheEdge LargeSave MarkedReportsCountOnce MinutesAddUp MinutesPages MinutesSelect SameMarkAtOnceCountsOnce", with(func(b *broken) {
 			b.minutes = func(stats []store.MinuteStat) []store.MinuteStat { return stats[min(1, len(stats)):] }
 		})},
 		{"names are cut", "NamesInAnyScript NamesOfTheOriginal", with(func(b *broken) {

@@ -18,6 +18,7 @@ func reportCases() []Case {
 		{Name: "CountsAtTheEdge", Check: countsAtTheEdge},
 		{Name: "LatestPages", Check: latestPages},
 		{Name: "MinutesSelect", Check: minutesSelect},
+		{Name: "MinutesPages", Check: minutesPages},
 		{Name: "StatGarbageIsSkipped", Check: statGarbage, SQL: true},
 	}
 }
@@ -221,6 +222,10 @@ func latestPages(t T, b *Backend) {
 	for _, stat := range mustLatest(t, b.Store, store.LatestQuery{Module: &m}) {
 		wantEqual(t, "module", stat.Module, m)
 	}
+	h := host(3, 90)
+	ofHost := mustLatest(t, b.Store, store.LatestQuery{Host: &h})
+	wantEqual(t, "of a host", len(ofHost), 3) // the reports 1, 5 and 9
+	wantEqual(t, "of a host of a module", mustLatest(t, b.Store, store.LatestQuery{Module: &ofHost[1].Module, Host: &h}), ofHost[1:2])
 }
 
 func minutesSelect(t T, b *Backend) {
@@ -242,6 +247,27 @@ func minutesSelect(t T, b *Backend) {
 	if len(some) != 2 || !some[0].Minute.Equal(start.Add(time.Minute)) || some[1].Err != 1 {
 		t.Errorf("from minute 1 before minute 3: %+v", some)
 	}
+}
+
+func minutesPages(t T, b *Backend) {
+	for i := range 4 {
+		r := report(store.Mark{}, 1, 1)
+		r.At = epoch.Add(time.Duration(i) * time.Minute)
+		r.Results = append(r.Results, store.Result{Host: host(2, 80), AddErr: 1}, store.Result{Host: host(2, 81), AddErr: 1})
+		mustSave(t, b.Store, r)
+	}
+	all := mustMinutes(t, b.Store, store.MinuteQuery{Module: module(1, 1)})
+	wantEqual(t, "rows", len(all), 12)
+	var paged []store.MinuteStat
+	for q := (store.MinuteQuery{Module: module(1, 1), Limit: 5}); ; {
+		page := mustMinutes(t, b.Store, q)
+		paged = append(paged, page...)
+		if len(page) < q.Limit || len(paged) > len(all) {
+			break
+		}
+		q.After = &page[len(page)-1]
+	}
+	wantEqual(t, "pages", paged, all)
 }
 
 func statGarbage(t T, b *Backend) {

@@ -35,6 +35,10 @@ func latestText(q store.LatestQuery) (text string, args []any) {
 		where = append(where, "modid = ? AND cmdid = ?")
 		args = append(args, q.Module.ModID, q.Module.CmdID)
 	}
+	if q.Host != nil {
+		where = append(where, "ip = ? AND port = ?")
+		args = append(args, q.Host.IP, q.Host.Port)
+	}
 	if a := q.After; a != nil {
 		// The first condition is implied by the second, but lets the index be used.
 		where = append(where, "modid >= ?", "(modid, cmdid, ip, port, caller) > (?, ?, ?, ?, ?)")
@@ -86,9 +90,13 @@ func minutesText(q store.MinuteQuery) (text string, args []any) {
 		to = q.To.Unix()
 	}
 	where = append(where, "minute >= ? AND minute < ?")
-	args = append(args, from, to, limitRows(q.Limit))
+	args = append(args, from, to)
+	if a := q.After; a != nil {
+		where = append(where, "(minute, ip, port) > (?, ?, ?)")
+		args = append(args, a.Minute.Unix(), a.Host.IP, a.Host.Port)
+	}
 	return "SELECT modid, cmdid, ip, port, minute, succ, err, overload FROM CallStat1m WHERE " +
-		strings.Join(where, " AND ") + " ORDER BY minute, ip, port LIMIT ?", args
+		strings.Join(where, " AND ") + " ORDER BY minute, ip, port LIMIT ?", append(args, limitRows(q.Limit))
 }
 
 func scanMinute(rows *sql.Rows) (store.MinuteStat, error) {
