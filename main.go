@@ -35,6 +35,7 @@ func commands() cli.Table {
 			{Name: "route", Summary: "show and change the routes in the store", Run: system.Route().Run},
 			{Name: "policy", Summary: "show and change how modules are balanced", Run: system.Policy().Run},
 			{Name: "hosts", Summary: "show what the agent knows of a module's hosts", Run: system.HostStates},
+			{Name: "calls", Summary: "show the calls that agents reported, and their history", Run: system.Calls},
 			{Name: "stats", Summary: "show the counters of a running dns, reporter or agent", Run: system.Stats},
 			{Name: "sim", Summary: "run the system under faults, live or in virtual time; or the original's simulator", Run: sim.Sim(system.Simulator, sim.Backends{Open: backends.Open, Names: backends.Names()})},
 			{Name: "config", Summary: "check configuration files", Run: system.Config().Run},

@@ -14,6 +14,16 @@ import (
 	"lars/system/store/sqlite"
 )
 
+// mysqlURL is a value for --store.
+func mysqlURL(t *testing.T, db mysql.Config) string {
+	t.Helper()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte(string(db.Password)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "mysql://" + db.User + "@" + db.Addr + "/" + db.Database + "?password_file=" + url.QueryEscape(password)
+}
+
 // What is exported of one kind of store comes back from the other, by either
 // form: routes, settings, weights, zones and drains.
 func TestBackupGoesFromStoreToStore(t *testing.T) {
@@ -21,13 +31,8 @@ func TestBackupGoesFromStoreToStore(t *testing.T) {
 	first, last := filepath.Join(folder, "first.db"), filepath.Join(folder, "last.db")
 	want := fill(t, first)
 
-	server := mariadbtest.Start(t)
-	db := server.NewDatabase(t)
-	password := filepath.Join(folder, "password")
-	if err := os.WriteFile(password, []byte(string(db.Password)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	between := "mysql://" + db.User + "@" + db.Addr + "/" + db.Database + "?password_file=" + url.QueryEscape(password)
+	db := mariadbtest.Start(t).NewDatabase(t)
+	between := mysqlURL(t, db)
 
 	var files []string
 	export := func(db, name string) string {

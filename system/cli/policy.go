@@ -42,7 +42,11 @@ func (c *routeCommand) policyModule(args []string, n int) (values, flags []strin
 		return nil, flags, nil // --help, or what the flags complain of
 	}
 	if len(values) != n {
-		return nil, nil, c.flags.Errorf("%d arguments: want %d; settings of several words need quotes", len(values), n)
+		hint := ""
+		if n > 2 {
+			hint = "; settings of several words need quotes"
+		}
+		return nil, nil, c.flags.Errorf("%d arguments: want %d%s", len(values), n, hint)
 	}
 	m, err := parseModule(values[0] + "," + values[1])
 	if err != nil {
