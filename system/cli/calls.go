@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -49,10 +50,8 @@ func Calls(ctx context.Context, stdout, _ io.Writer, args []string) error {
 		if c.json {
 			w = &callJSON{w: out}
 		}
-		if err := c.calls(ctx, st, host, time.Now().Add(-*since), w); err != nil {
-			return err
-		}
-		return out.Flush()
+		err := c.calls(ctx, st, host, time.Now().Add(-*since), w)
+		return cmp.Or(err, out.Flush())
 	})
 }
 
@@ -76,7 +75,9 @@ func (c *routeCommand) calls(ctx context.Context, st store.Store, host *store.Ho
 			return st.Minutes(ctx, store.MinuteQuery{Module: *c.module, Host: host, From: from.Truncate(time.Minute), After: after})
 		}, w.minute)
 	}
-	w.end()
+	if err == nil {
+		w.end()
+	}
 	return err
 }
 

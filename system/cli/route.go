@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,7 @@ func Route() cli.Table {
 			{Name: "log", Summary: "show who changed what, and when", Run: routeLog},
 			{Name: "import", Summary: "add the routes of a CSV or JSON file, and how they are balanced", Run: routeImport},
 			{Name: "export", Summary: "write the routes, and how they are balanced, as CSV or JSON", Run: routeExport},
+			{Name: "upgrade", Summary: "bring the tables of a store up to date", Run: routeUpgrade},
 		},
 		Examples: []string{
 			"lars route add --module 1,1 --host 192.168.1.177:7777",
@@ -133,10 +135,22 @@ func (c *routeCommand) run(ctx context.Context, stdout io.Writer, args []string,
 		return c.flags.Errorf("%v", err)
 	}
 	defer st.Close()
+	if !c.writes {
+		return ofSchema(work(st))
+	}
 	if err := st.Migrate(ctx); err != nil {
 		return err
 	}
 	return work(st)
+}
+
+// ofSchema says what to do about tables that reading has found unusable, and has
+// left as they are.
+func ofSchema(err error) error {
+	if errors.Is(err, store.ErrSchema) {
+		return fmt.Errorf("%w\nPerhaps the database is of the original, of an older release, or empty: 'lars route upgrade' brings its tables up to date, in place and without loss, and so does whatever changes something. Reading does not", err)
+	}
+	return err
 }
 
 func nothingToCheck() error { return nil }
@@ -230,7 +244,7 @@ func (c *routeCommand) write(ctx context.Context, st store.Store, format string,
 		of = append(of, *c.module)
 	}
 	policies, err := st.Policies(ctx, of...)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrSchema) { // the original's has routes, and says nothing more
 		return err
 	}
 	said := map[store.Route]store.HostPolicy{}
@@ -274,4 +288,21 @@ func (c *routeCommand) eachRoute(ctx context.Context, st store.Store, f func(sto
 		}
 	}
 	return nil
+}
+
+func routeUpgrade(ctx context.Context, stdout, _ io.Writer, args []string) error {
+	c := newRouteCommand("upgrade", "", "Brings the tables of a store up to date, in place and without loss: a new one, one of an older release, or of the original.\nThe first change does so, too, and so do 'lars dns' and 'lars reporter'. Take a dump of a database in production before.",
+		"lars route upgrade --store 'mysql://lars@db:3306/lars_dns?password_file=/etc/lars/db_password'")
+	c.writes = true
+	return c.run(ctx, stdout, args, nothingToCheck, func(st store.Store) error {
+		version, err := st.Version(ctx)
+		switch {
+		case err != nil:
+			return err
+		case c.json:
+			return json.NewEncoder(stdout).Encode(map[string]int64{"version": version})
+		}
+		_, err = fmt.Fprintf(stdout, "the tables are up to date; the routes are of version %d\n", version)
+		return err
+	})
 }
