@@ -29,6 +29,14 @@ type Set struct {
 	keys     []*key
 	sections []string // of other programs, passed over
 	notes    []func() string
+	implied  []implication
+}
+
+// implication is what Imply says.
+type implication struct {
+	of    *key
+	value string
+	by    []*key
 }
 
 // key is one declared key.
@@ -40,7 +48,7 @@ type key struct {
 	get           func() string
 	secret        bool
 	from          string // where the value comes from; "" the default
-	byFlag        bool
+	byFlag, named bool   // by a flag; in a file
 }
 
 // Ignore passes over whole sections, such as those of another program that
@@ -49,6 +57,26 @@ func (s *Set) Ignore(sections ...string) { s.sections = append(s.sections, secti
 
 // Note has Print end with what f says of the values, if anything.
 func (s *Set) Note(f func() string) { s.notes = append(s.notes, f) }
+
+// Imply gives a key of a section a value when a file names one of the others of
+// it, but not the key itself, and no flag sets that. All are declared already.
+func (s *Set) Imply(section, name, value string, by ...string) {
+	i := implication{of: s.find(section, name), value: value}
+	for _, other := range by {
+		i.by = append(i.by, s.find(section, other))
+	}
+	s.implied = append(s.implied, i)
+}
+
+// follow sets what the keys in the file imply.
+func (i implication) follow(file string) error {
+	by := slices.IndexFunc(i.by, func(k *key) bool { return k.named })
+	if by < 0 || i.of.named || i.of.byFlag {
+		return nil
+	}
+	i.of.from = file + ", which names " + i.by[by].name
+	return i.of.set(i.value)
+}
 
 // add declares a key. Declaring one twice is a bug of the program.
 func (s *Set) add(k *key) *key {
@@ -124,6 +152,11 @@ func (s *Set) Parse(name, text string) error {
 			}
 		}
 	}
+	for _, i := range s.implied {
+		if err := i.follow(name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -142,7 +175,7 @@ func (s *Set) assign(section, line, from string) error {
 	if k == nil {
 		return fmt.Errorf("[%s] %s: unknown key; known: %s", section, name, strings.Join(s.keysOf(section), ", "))
 	}
-	if k.byFlag {
+	if k.named = true; k.byFlag {
 		return nil
 	}
 	if err := k.set(value); err != nil {

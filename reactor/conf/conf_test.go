@@ -116,6 +116,43 @@ func TestFlagWinsOverFile(t *testing.T) {
 	}
 }
 
+func TestImply(t *testing.T) {
+	for _, tt := range []struct {
+		name, flag, text string
+		want             int
+	}{
+		{"named", "", "[loadbalance]\nerr_rate = 0.1", 5},
+		{"of two", "", "[loadbalance]\non = true", 5},
+		{"not named", "", "[loadbalance]\nidle_timeout = 1", 1024},
+		{"said after", "", "[loadbalance]\nerr_rate = 0.1\n[loadbalance]\nlimit = 1024", 1024},
+		{"said by a flag", "-limit=9", "[loadbalance]\nerr_rate = 0.1", 9},
+		{"named, but a flag wins", "-rate=0.2", "[loadbalance]\nerr_rate = 0.1", 5},
+		{"by a flag alone", "-rate=0.2", "", 1024},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s Set
+			rate, limit, on, idle := 0.0, 1024, false, time.Duration(0)
+			s.Float(&rate, Name{"loadbalance", "err_rate", "rate"}, 0, 1, "")
+			s.Bool(&on, Name{"loadbalance", "on", ""}, "")
+			s.Seconds(&idle, Name{"loadbalance", "idle_timeout", ""}, 0, time.Hour, "")
+			s.Int(&limit, Name{"loadbalance", "limit", "limit"}, 1, 2000, "")
+			s.Imply("loadbalance", "limit", "5", "err_rate", "on")
+			fs := flag.NewFlagSet("x", flag.ContinueOnError)
+			s.Flags(fs)
+			if err := fs.Parse(strings.Fields(tt.flag)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Parse("a.conf", tt.text); err != nil || limit != tt.want {
+				t.Errorf("%d, %v; want %d", limit, err, tt.want)
+			}
+			var b strings.Builder
+			if s.Print(&b); strings.Contains(b.String(), "limit = 5\n; ^ a.conf, which names ") != (tt.want == 5) {
+				t.Error(b.String())
+			}
+		})
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("[reactor]\nport = 1\n; c\n[mysql]\ndb_passwd=a=b")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -137,7 +137,9 @@ const timeMax = time.Hour
 
 // Keys are those of the original's lars_lb_agent.conf, and our own in section
 // [agent]. What is zero in c becomes the default first: that of the file that
-// the original ships, not of its code where the two differ.
+// the original ships, not of its code where the two differ. A file that names
+// keys of the original's balancing, and not balance, is the original's: with it
+// an agent balances as the one that it replaces.
 func (c *Config) Keys() *conf.Set {
 	c.preset()
 	s := &conf.Set{}
@@ -204,7 +206,7 @@ func (c *Config) balanceKeys(s *conf.Set) {
 	name := func(key string) conf.Name {
 		return conf.Name{Section: "loadbalance", Key: key, Flag: strings.ReplaceAll(key, "_", "-")}
 	}
-	s.String(&c.Balance, name("balance"), checkBalance, "`settings` of modules of which dns says nothing, such as \"algorithm=p2c outlier=off\"; empty: the default policy; algorithm=classic: the original's, to which the keys below belong. See lars policy list")
+	s.String(&c.Balance, name("balance"), checkBalance, "`settings` of modules of which dns says nothing, such as \"algorithm=p2c outlier=off\"; empty: the default policy; algorithm=classic: the original's, to which the keys from probe_num to overload_timeout belong, and which holds when a file has one of those and not this key. See lars policy list")
 	s.Int(&c.ProbeNum, name("probe_num"), 1, 1<<30, "`number` of picks between two probes of overloaded hosts")
 	s.Int(&c.InitSuccCnt, name("init_succ_cnt"), 1, 1<<30, "`number` of successes that a fresh idle host is credited with")
 	s.Int(&c.InitErrCnt, name("init_err_cnt"), 1, 1<<30, "`number` of errors that a freshly overloaded host is charged with")
@@ -215,6 +217,8 @@ func (c *Config) balanceKeys(s *conf.Set) {
 	s.Float(&c.WindowErrRate, name("window_err_rate"), rateMin, 1, "this `share` of errors in a window overloads a host")
 	s.Seconds(&c.IdleTimeout, name("idle_timeout"), time.Millisecond, timeMax, "`time` that an idle host's window lasts")
 	s.Seconds(&c.OverloadTimeout, name("overload_timeout"), time.Millisecond, timeMax, "`time` after which an overloaded host is tried again")
+	s.Imply("loadbalance", "balance", "algorithm=classic", "probe_num", "init_succ_cnt", "init_err_cnt", "err_rate", "succ_rate",
+		"contin_err_limit", "contin_succ_limit", "window_err_rate", "idle_timeout", "overload_timeout")
 	s.Seconds(&c.UpdateTimeout, name("update_timeout"), time.Millisecond, timeMax, "`time` after which a route is pulled again when asked for")
 }
 

@@ -49,6 +49,13 @@ update_timeout=20
 	if err != nil {
 		t.Fatal(err)
 	}
+	// It balances as the agent that it replaces, with the file's numbers.
+	if b, err := c.settings(""); err != nil || b.Algorithm != "classic" || b.Classic.SuccRate != 0.92 || c.knobsNote() != "" {
+		t.Errorf("balanced by %+v, %v", b, err)
+	}
+	if b, err := c.settings("algorithm=rr"); err != nil || b.Algorithm != "rr" {
+		t.Errorf("a module with settings of its own: %+v, %v", b, err)
+	}
 	if c.DNS.String() != "10.0.0.8:7778" || c.Reporter.String() != "10.0.0.9:7779" || c.SuccRate != 0.92 || c.UpdateTimeout != 20*time.Second {
 		t.Errorf("%+v", c)
 	}

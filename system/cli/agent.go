@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,8 +55,8 @@ func runAgent(ctx context.Context, stdout io.Writer, d driver.Driver, c agent.Co
 	if err != nil {
 		return cli.Exit(cli.ExitUsage, err)
 	}
-	fmt.Fprintf(stdout, "lars agent: listening on %v, backend %s, %d loops, dns %v, reporter %v\n",
-		s.Addrs(), r.Backend(), c.Threads, c.DNS, c.Reporter)
+	fmt.Fprintf(stdout, "lars agent: listening on %v, backend %s, %d loops, dns %v, reporter %v, balance %s\n",
+		s.Addrs(), r.Backend(), c.Threads, c.DNS, c.Reporter, cmp.Or(c.Balance, "by default"))
 	<-ctx.Done()
 	stop, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()

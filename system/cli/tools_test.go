@@ -214,6 +214,7 @@ func TestConfigCheck(t *testing.T) {
 		{[]string{"../conf/lars_dns.conf"}, []string{"port = 7778", "maxConn = 1024", "threadNum = 5", "db_name = lars_dns", "reload = 10s"}, 0},
 		{[]string{"../conf/lars_reporter.conf"}, []string{"port = 7779", "[repoter]\ndb_thread_cnt = 3", "minutes_keep = 168h0m0s"}, 0},
 		{[]string{"../conf/lars_lb_agent.conf"}, []string{"probe_num = 10", "succ_rate = 0.5", "\n; [loadbalance] probe_num to overload_timeout hold for modules"}, 0},
+		{[]string{file("agent-1.conf", "[loadbalance]\nprobe_num = 3\n")}, []string{"balance = algorithm=classic\n; ^ " + folder + "/agent-1.conf, which names probe_num\n"}, 0},
 		{[]string{file("x.conf", "[reactor]\nport = 1\n"), "--as", "dns"}, []string{"port = 1\n; ^ " + folder + "/x.conf:2", "ip = 127.0.0.1\n; ^ default"}, 0},
 		{[]string{file("y.conf", "[reactor]\nport = 1\n")}, []string{"which program"}, 2},
 		{[]string{file("dns-1.conf", "[mysql]\ndb_user = root\ndb_passwd = aceld\n")}, []string{"db_user = root", "db_passwd = (hidden)"}, 0},
