@@ -149,6 +149,11 @@ func TestAgentAndItsTools(t *testing.T) {
 				{Report, "1 1 192.168.1.1 7001 1", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 OVERLOAD\n", ""},
 				{Report, "1 1 192.168.1.1:70000 0", 2, "", `"192.168.1.1" and "70000": want an IPv4 address and a port`},
 				{Report, "1 1 192.168.1.1:7001 -1111", 0, "report modid = 1, cmdid = 1 | 192.168.1.1:7001 OVERLOAD\n", ""},
+				{Register, "1 2 --json", 0, `{"modid":1,"cmdid":2}` + "\n", ""},
+				{GetHost, "1 1 --json", 0, `{"modid":1,"cmdid":1,"host":"192.168.1.1:7001"}` + "\n", ""},
+				{GetRoute, "1 2 --json", 0, `{"modid":1,"cmdid":2,"hosts":["192.168.1.1:7001","192.168.1.2:7002"],"cut":false}` + "\n", ""},
+				{Report, "1 1 192.168.1.1:7001 0 --json", 0, `{"modid":1,"cmdid":1,"host":"192.168.1.1:7001","retcode":0}` + "\n", ""},
+				{GetHost, "9 9 --json", 13, "", "modid 9, cmdid 9"},
 				{GetHost, "9 9", 13, "", "modid 9, cmdid 9"},
 				{GetRoute, "9 9", 13, "", "no host"},
 				{Register, "9 9", 13, "", "no host"},
@@ -176,10 +181,10 @@ func TestAgentAndItsTools(t *testing.T) {
 			}
 			out, _, code = runCommand(t, HostStates, "1", "1", "--json", "--agent", at)
 			var h lars.Hosts
-			if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || len(h.Hosts) != 1 || h.Hosts[0].Succ != 1 || h.Hosts[0].Err != 2 {
+			if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || len(h.Hosts) != 1 || h.Hosts[0].Succ != 2 || h.Hosts[0].Err != 2 {
 				t.Errorf("hosts as JSON: code %d, %q, %v", code, out, err)
 			}
-			if last := stop(); !strings.Contains(last, `"reports":3`) {
+			if last := stop(); !strings.Contains(last, `"reports":4`) {
 				t.Errorf("last words %q", last)
 			}
 		})

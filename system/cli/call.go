@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ type apiCommand struct {
 	flags   *cli.Flags
 	agent   string
 	timeout time.Duration
+	json    bool
 }
 
 func newAPI(name, arguments, summary string, examples ...string) *apiCommand {
@@ -37,6 +39,24 @@ func newAPI(name, arguments, summary string, examples ...string) *apiCommand {
 		"`address` of the agent's first port, the two others following; or all three, separated by commas")
 	a.flags.DurationVar(&a.timeout, "timeout", time.Second, "`time` that the call may take")
 	return a
+}
+
+// jsonFlag is for commands that print one thing.
+func (a *apiCommand) jsonFlag() { a.flags.BoolVar(&a.json, "json", false, "print JSON") }
+
+// print writes text, or v as JSON.
+func (a *apiCommand) print(stdout io.Writer, v any, text string) error {
+	if a.json {
+		return json.NewEncoder(stdout).Encode(v)
+	}
+	_, err := io.WriteString(stdout, text)
+	return err
+}
+
+// moduleJSON is the module that an answer in JSON is about.
+type moduleJSON struct {
+	ModID int32 `json:"modid"`
+	CmdID int32 `json:"cmdid"`
 }
 
 // parse reads flags and exactly n arguments, which stand before the flags or

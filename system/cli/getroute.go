@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
+	"strings"
 
 	"lars/system/lars"
 )
 
 // GetRoute is the command "lars getroute".
 func GetRoute(ctx context.Context, stdout, stderr io.Writer, args []string) error {
-	a := newAPI("lars getroute", "MODID CMDID", "Lists all hosts of a module that the agent knows.", "lars getroute 1 1")
+	a := newAPI("lars getroute", "MODID CMDID", "Lists all hosts of a module that the agent knows.", "lars getroute 1 1", "lars getroute 1 1 --json")
+	a.jsonFlag()
 	v, done, err := a.parse(stdout, args, 2)
 	if done || err != nil {
 		return err
@@ -21,12 +24,20 @@ func GetRoute(ctx context.Context, stdout, stderr io.Writer, args []string) erro
 	}
 	return a.run(ctx, m, func(ctx context.Context, c *lars.Client) error {
 		r, err := c.GetRoute(ctx, m)
-		for _, h := range r.Hosts {
-			fmt.Fprintf(stdout, "ip = %v, port = %d\n", h.Addr(), h.Port())
+		if err != nil {
+			return err
 		}
 		if r.Cut {
 			fmt.Fprintln(stderr, "the route is longer than a datagram can tell: these are the first of its hosts")
 		}
-		return err
+		var text strings.Builder
+		for _, h := range r.Hosts {
+			fmt.Fprintf(&text, "ip = %v, port = %d\n", h.Addr(), h.Port())
+		}
+		return a.print(stdout, struct {
+			moduleJSON
+			Hosts []netip.AddrPort `json:"hosts"`
+			Cut   bool             `json:"cut"`
+		}{moduleJSON(m), append([]netip.AddrPort{}, r.Hosts...), r.Cut}, text.String())
 	})
 }

@@ -15,7 +15,8 @@ import (
 func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
 	a := newAPI("lars report", "MODID CMDID IP:PORT RETCODE",
 		"Tells the agent how a call to a host went: RETCODE 0 for success, -1111 when the host refused, -1110 when no answer came, anything else for another failure. The original's form, IP PORT, is read too.",
-		"lars report 1 1 192.168.1.177 7777 0", "lars report 1 1 192.168.1.177:7777 -1111")
+		"lars report 1 1 192.168.1.177 7777 0", "lars report 1 1 192.168.1.177:7777 -1111 --json")
+	a.jsonFlag()
 	v, done, err := a.parse(stdout, splitHost(args), 5)
 	if done || err != nil {
 		return err
@@ -41,8 +42,11 @@ func Report(ctx context.Context, stdout, _ io.Writer, args []string) error {
 		if retcode != 0 {
 			word = "OVERLOAD"
 		}
-		fmt.Fprintf(stdout, "report modid = %d, cmdid = %d | %v %s\n", m.ModID, m.CmdID, addr, word)
-		return nil
+		return a.print(stdout, struct {
+			moduleJSON
+			Host    netip.AddrPort `json:"host"`
+			Retcode int64          `json:"retcode"`
+		}{moduleJSON(m), addr, retcode}, fmt.Sprintf("report modid = %d, cmdid = %d | %v %s\n", m.ModID, m.CmdID, addr, word))
 	})
 }
 
