@@ -13,6 +13,7 @@
 package conf
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -126,38 +127,51 @@ func (s *Set) Load(path string) error {
 	return s.Parse(path, string(text))
 }
 
-// Parse reads the text of a file; name stands in errors. It reports the first
-// error and may have set keys before it.
+// errorsMax bounds the errors of one file.
+const errorsMax = 20
+
+// Parse reads the text of a file; name stands in errors. It goes on after an
+// error, reports up to 20, and may have set the other keys.
 func (s *Set) Parse(name, text string) error {
-	section := ""
+	var errs []error
+	section, known := "", true
 	for i, line := range strings.Split(text, "\n") {
-		fail := func(format string, args ...any) error {
-			return fmt.Errorf("%s:%d: %s", name, i+1, fmt.Sprintf(format, args...))
-		}
 		line = strings.TrimSpace(line)
+		var err error
 		switch {
 		case line == "" || line[0] == ';' || line[0] == '#':
 		case line[0] == '[':
-			end := strings.IndexByte(line, ']')
-			if end < 0 {
-				return fail("%q: a section ends with ]", line)
-			}
-			section = strings.TrimSpace(line[1:end])
-			if !s.knows(section) {
-				return fail("unknown section [%s]; known: %s", section, strings.Join(s.known(), ", "))
-			}
-		default:
-			if err := s.assign(section, line, fmt.Sprintf("%s:%d", name, i+1)); err != nil {
-				return fail("%v", err)
-			}
+			section, err = s.section(line)
+			known = err == nil
+		case known: // what is in an unknown section is not judged
+			err = s.assign(section, line, fmt.Sprintf("%s:%d", name, i+1))
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", name, i+1, err))
+		}
+		if len(errs) == errorsMax {
+			return errors.Join(append(errs, errors.New("and perhaps more"))...)
 		}
 	}
 	for _, i := range s.implied {
 		if err := i.follow(name); err != nil {
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// section reads the head of one.
+func (s *Set) section(line string) (string, error) {
+	end := strings.IndexByte(line, ']')
+	if end < 0 {
+		return "", fmt.Errorf("%q: a section ends with ]", line)
+	}
+	section := strings.TrimSpace(line[1:end])
+	if !s.knows(section) {
+		return "", fmt.Errorf("unknown section [%s]; known: %s", section, strings.Join(s.known(), ", "))
+	}
+	return section, nil
 }
 
 func (s *Set) assign(section, line, from string) error {

@@ -89,6 +89,26 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A person mends a file once, not once for each mistake.
+func TestAllErrorsAreTold(t *testing.T) {
+	var v values
+	err := declare(&v).Parse("a.conf", "[reactor]\nport = x\nprot = 1\n[reactr]\nip = 1\n[reactor]\nip = 10.0.0.1\nmaxConn = 0\n[mysql")
+	if err == nil || v.ip != "10.0.0.1" {
+		t.Fatalf("%v, %+v", err, v)
+	}
+	var told []string
+	for line := range strings.Lines(err.Error()) {
+		told = append(told, strings.Join(strings.SplitN(line, ":", 3)[:2], ":"))
+	}
+	if got, want := strings.Join(told, " "), "a.conf:2 a.conf:3 a.conf:4 a.conf:8 a.conf:9"; got != want {
+		t.Errorf("told are %s, want %s:\n%v", got, want, err)
+	}
+	err = declare(&v).Parse("a.conf", strings.Repeat("x\n", 1000))
+	if n := strings.Count(err.Error(), "\n"); n != errorsMax || !strings.HasSuffix(err.Error(), "and perhaps more") {
+		t.Errorf("%d lines: %v", n, err)
+	}
+}
+
 func TestFlagWinsOverFile(t *testing.T) {
 	var v values
 	s := declare(&v)
