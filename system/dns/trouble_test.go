@@ -94,15 +94,18 @@ func TestShrinkAndRegressionAreConfirmed(t *testing.T) {
 	tests := []struct {
 		name string
 		sql  []string
+		gone bool // it is said that there is no version
 	}{
-		{"shrink by hand", []string{"DELETE FROM RouteData WHERE modid = 1"}},
-		{"version backwards and shrink", []string{"UPDATE RouteVersion SET version = 0", "DELETE FROM RouteData WHERE modid = 1"}},
+		{"shrink by hand", []string{"DELETE FROM RouteData WHERE modid = 1"}, false},
+		{"version backwards and shrink", []string{"UPDATE RouteVersion SET version = 1", "DELETE FROM RouteData WHERE modid = 1"}, false},
+		{"no version and shrink", []string{"DELETE FROM RouteVersion", "DELETE FROM RouteData WHERE modid = 1"}, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			onBackends(t, func(t *testing.T, d driver.Driver) {
 				db := newDatabase(t)
-				db.edit(t, replace(module(1, 1), 1), replace(module(2, 2), 2))
+				db.edit(t, replace(module(1, 1), 1))
+				db.edit(t, replace(module(2, 2), 2))
 				s, log := start(t, d, quick(), db)
 				loaded(t, s)
 				p := connect(t, s)
@@ -127,6 +130,11 @@ func TestShrinkAndRegressionAreConfirmed(t *testing.T) {
 				if log.count("ALARM: ") != 1 || log.count("ALARM confirmed") != 1 {
 					t.Error("want one line for each")
 				}
+				if told := log.count("RouteVersion has no row with id 1") > 0; told != test.gone {
+					t.Errorf("that the row is gone is said: %v", told)
+				}
+				db.edit(t, replace(module(1, 1), 3))
+				expect(t, "push of the next edit", p.read(), "1,1 3")
 			})
 		})
 	}

@@ -172,7 +172,7 @@ func (w *watcher) countLoad(loaded store.Loaded) {
 func (w *watcher) judge(next *route.Snapshot) {
 	verdict := w.guard.Judge(w.current, next)
 	attrs := []any{
-		"reason", verdict.Alarm.String(), "version", next.Version(), "version_in_force", w.current.Version(),
+		"reason", reason(verdict.Alarm, next.Version()), "version", next.Version(), "version_in_force", w.current.Version(),
 		"routes", next.Routes(), "routes_in_force", w.current.Routes(),
 	}
 	switch {
@@ -196,6 +196,15 @@ func (w *watcher) judge(next *route.Snapshot) {
 	}
 	w.s.counters.changed.Add(uint64(len(changed)))
 	w.fresh, w.changed = true, changed
+}
+
+// reason names what is doubtful about a snapshot. A version of 0 is no version.
+func reason(a route.Alarm, version int64) string {
+	text := a.String()
+	if a&route.Regressed != 0 && version == 0 {
+		text += ": RouteVersion has no row with id 1, or a 0 in it; the next edit begins anew"
+	}
+	return text
 }
 
 // note remembers how a look went, says so when that is news, and returns the
