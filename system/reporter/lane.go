@@ -40,6 +40,8 @@ type lane struct {
 	number   uint64
 	reports  []store.Report // the batch
 	left     []store.Report // of it, not yet saved
+	few      int            // as many of them are tried at once, since the store refuses one; 0: all
+	refused  int            // results of the batch
 	backoff  service.Backoff
 	dropLog  service.Limiter
 	dropped  uint64 // results, when that was last logged
@@ -116,7 +118,7 @@ func (l *lane) next() {
 	l.batch = l.take()
 	if len(l.batch) > 0 {
 		l.convert(l.batch)
-		l.left = l.reports
+		l.left, l.few, l.refused = l.reports, 0, 0
 		l.save()
 	} else if l.ended != nil {
 		l.ended()
@@ -145,33 +147,49 @@ func (l *lane) end(ended func()) {
 	l.hurry()
 }
 
-// save tries to store what is left of the batch.
+// save tries to store what is left of the batch, or a few of it.
 func (l *lane) save() {
+	some := l.left
+	if l.few > 0 {
+		some = some[:min(l.few, len(some))]
+	}
 	var saved store.Saved
 	var err error
 	l.s.jobs.Run(l.loop, func(ctx context.Context) {
-		saved, err = l.s.st.SaveReports(ctx, l.left)
+		saved, err = l.s.st.SaveReports(ctx, some)
 		l.left = l.left[saved.Reports:]
 		l.counters.repeated.Add(uint64(saved.Repeated))
 		l.counters.skipped.Add(uint64(saved.Skipped))
-	}, func() { l.saved(err) })
+	}, func() { l.saved(len(some)-saved.Reports, err) })
 }
 
-// saved goes on after an attempt, however often it takes.
-func (l *lane) saved(err error) {
+// saved goes on after an attempt, however often it takes. Of tried reports that
+// the store refused each half is tried, and so on, until the one is found: it is
+// given up, and with each success twice as many are tried again.
+func (l *lane) saved(tried int, err error) {
 	switch {
-	case err == nil:
-	case errors.Is(err, store.ErrInvalid), errors.Is(err, store.ErrConflict):
-		l.refuse(l.left, err)
-	default:
+	case err == nil, tried == 0:
+		l.few *= 2
+	case !errors.Is(err, store.ErrInvalid) && !errors.Is(err, store.ErrConflict):
 		l.loop.After(l.pause(err), l.save)
 		return
+	case tried > 1:
+		l.few = tried / 2
+	default:
+		l.refuse(&l.left[0], err)
+		l.left, l.few = l.left[1:], 1
 	}
 	l.back()
-	l.counters.batches.Add(1)
-	for _, r := range l.batch {
-		l.counters.stored.Add(uint64(len(r.Results)))
+	if len(l.left) > 0 {
+		l.save()
+		return
 	}
+	l.counters.batches.Add(1)
+	stored := -l.refused
+	for _, r := range l.batch {
+		stored += len(r.Results)
+	}
+	l.counters.stored.Add(uint64(stored))
 	l.mu.Lock()
 	l.queue.Done(l.batch)
 	l.mu.Unlock()
@@ -233,15 +251,12 @@ func (l *lane) back() {
 	}
 }
 
-// refuse gives up what the store says can never be stored.
-func (l *lane) refuse(left []store.Report, err error) {
-	n := 0
-	for i := range left {
-		n += len(left[i].Results)
-	}
-	l.counters.refused.Add(uint64(n))
+// refuse gives up a report that the store says it can never take.
+func (l *lane) refuse(r *store.Report, err error) {
+	l.refused += len(r.Results)
+	l.counters.refused.Add(uint64(len(r.Results)))
 	if l.dropLog.Ok(l.s.cfg.Wall()) {
-		l.s.cfg.Log.Error("reporter: results refused by the store", "results", n, "err", err)
+		l.s.cfg.Log.Error("reporter: results refused by the store", "module", r.Module.String(), "results", len(r.Results), "err", err)
 	}
 }
 

@@ -281,10 +281,12 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// faulty is a real store that can be away, and can lose the answer to a write.
+// faulty is a real store that can be away, can lose the answer to a write, and
+// takes no transaction with a report on a module of cmdid refused.
 type faulty struct {
 	store.Store
 	away, mute atomic.Bool
+	refused    int32 // 0: none
 }
 
 func (f *faulty) Migrate(ctx context.Context) error {
@@ -298,11 +300,50 @@ func (f *faulty) SaveReports(ctx context.Context, reports []store.Report) (store
 	if f.away.Load() {
 		return store.Saved{}, fmt.Errorf("%w: switched off by the test", store.ErrUnavailable)
 	}
+	for _, r := range reports {
+		if f.refused != 0 && r.Module.CmdID == f.refused {
+			return store.Saved{}, fmt.Errorf("%w: refused by the test", store.ErrInvalid)
+		}
+	}
 	saved, err := f.Store.SaveReports(ctx, reports)
 	if f.mute.Swap(false) && err == nil {
 		return store.Saved{}, fmt.Errorf("%w: answer lost by the test", store.ErrUnavailable)
 	}
 	return saved, err
+}
+
+// What the store refuses is given up alone: all else of its batch is stored.
+func TestRefusedReportIsGivenUpAlone(t *testing.T) {
+	onBackends(t, func(t *testing.T, d driver.Driver, st store.Store) {
+		const modules, each = 40, 3
+		f := &faulty{Store: st, refused: 13}
+		f.away.Store(true) // until all wait, so that they come in batches
+		s, log := start(t, d, quick(), f)
+		c := connect(t, s)
+		for cmd := range int32(modules) {
+			for boot := uint64(1); boot <= each; boot++ {
+				send(t, c, report(cmd, boot, uint64(cmd)+1, calls(1, 0, 1, 0), calls(1, 0, 1, 0)))
+			}
+		}
+		until(t, "all are accepted", func() bool { return s.Stats().Reports == modules*each })
+		f.away.Store(false)
+		idle(t, s, modules*each)
+		for cmd := range int32(modules) {
+			want := int64(2 * each)
+			if cmd == f.refused {
+				want = 0
+			}
+			if succ, _ := totals(t, st, cmd); succ != want {
+				t.Errorf("module 1,%d: %d calls stored, want %d", cmd, succ, want)
+			}
+		}
+		if n := s.Stats(); n.Refused != 2*each || n.Stored != 2*each*(modules-1) {
+			t.Errorf("refused %d, stored %d", n.Refused, n.Stored)
+		}
+		if log.count("refused by the store") == 0 {
+			t.Error("nobody is told")
+		}
+	})
 }
 
 func TestStoreAway(t *testing.T) {
