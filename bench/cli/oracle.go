@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lars/bench/load"
+	"lars/bench/record"
 	"lars/bench/run"
 	"lars/bench/workload"
 	"lars/system/store"
@@ -73,7 +74,7 @@ func (u *upstream) checkStored(r *run.Round) []load.Reason {
 	results := r.Sent() * uint64(u.routes.Hosts)
 	c.Sent, c.Acked = int64(results), 0
 	if counts == nil {
-		return invalid("the reporter did not tell its counters: it may have had more to store than it had time")
+		return u.unfinished(c)
 	}
 	for _, name := range []string{"dropped", "refused", "skipped", "repeated", "malformed", "bad_module", "bad_host", "failures", "waiting"} {
 		if n := count(counts, name); n > 0 {
@@ -85,12 +86,11 @@ func (u *upstream) checkStored(r *run.Round) []load.Reason {
 	if got != results {
 		return invalid("the reporter counted %d results, %d were sent", got, results)
 	}
-	total, err := u.total()
+	calls, err := u.stored()
 	if err != nil {
 		return invalid("the totals in the store could not be read: %v", err)
 	}
-	calls, want := int64(total)-int64(u.before), int64(results*workload.CallsPerResult)
-	stored := calls / workload.CallsPerResult
+	want, stored := int64(results*workload.CallsPerResult), calls/workload.CallsPerResult
 	c.Stored, c.Lost, c.Duplicated = &stored, max(0, (want-calls)/workload.CallsPerResult), max(0, (calls-want)/workload.CallsPerResult)
 	switch {
 	case calls < want:
@@ -99,6 +99,24 @@ func (u *upstream) checkStored(r *run.Round) []load.Reason {
 		return invalid("the totals in the store are %d calls, %d were sent: some are stored twice", calls, want)
 	}
 	return behind(r, results)
+}
+
+// unfinished says how far a reporter came that had to be ended.
+func (u *upstream) unfinished(c *record.Correctness) []load.Reason {
+	const what = "the reporter did not tell its counters: it may have had more to store than it had time"
+	calls, err := u.stored()
+	if err != nil {
+		return invalid("%s; the totals in the store could not be read: %v", what, err)
+	}
+	stored := calls / workload.CallsPerResult
+	c.Stored = &stored
+	return invalid("%s; %d of %d results are stored", what, stored, c.Sent)
+}
+
+// stored is the calls of this round in the store.
+func (u *upstream) stored() (calls int64, err error) {
+	total, err := u.total()
+	return int64(total) - int64(u.before), err
 }
 
 // behind tells of a store that went on for long after the load.
