@@ -19,14 +19,18 @@ import (
 	"lars/system/wire"
 )
 
-// endpoint is where a service answers unless it is told otherwise.
-type endpoint struct {
-	network string
-	port    int
-}
-
-var endpoints = map[string]endpoint{
-	"dns": {"tcp", wire.DNSPort}, "reporter": {"tcp", wire.ReporterPort}, "agent": {"udp", wire.AgentPort},
+// endpoint is where a service answers unless it is told otherwise; port 0: there
+// is no such service.
+func endpoint(service string) (network string, port int) {
+	switch service {
+	case "dns":
+		return "tcp", wire.DNSPort
+	case "reporter":
+		return "tcp", wire.ReporterPort
+	case "agent":
+		return "udp", wire.AgentPort
+	}
+	return "", 0
 }
 
 // Stats is the command "lars stats".
@@ -42,25 +46,26 @@ func Stats(ctx context.Context, stdout, _ io.Writer, args []string) error {
 	if done, err := f.Parse(stdout, flags); done || err != nil {
 		return err
 	}
-	if len(values) != 1 || endpoints[values[0]].port == 0 {
+	service := strings.Join(values, " ")
+	network, own := endpoint(service)
+	if own == 0 {
 		return f.Errorf("of which service? Known: dns, reporter, agent")
 	}
-	e := endpoints[values[0]]
-	addr := cmp.Or(*at, fmt.Sprintf("127.0.0.1:%d", e.port))
+	addr := cmp.Or(*at, fmt.Sprintf("127.0.0.1:%d", own))
 	if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
-		return f.Errorf("--at %q: want an address and a port, such as 127.0.0.1:%d", addr, e.port)
+		return f.Errorf("--at %q: want an address and a port, such as 127.0.0.1:%d", addr, own)
 	}
 	return repeat(ctx, stdout, *watch, *asJSON, func() error {
 		ask, cancel := context.WithTimeout(ctx, *timeout)
 		defer cancel()
-		s, err := lars.AskStats(ask, e.network, addr)
+		s, err := lars.AskStats(ask, network, addr)
 		switch {
 		case errors.Is(err, lars.ErrNoStats):
-			return fmt.Errorf("lars %s at %s: no answer: nothing runs there, or it is of an older release or the original's", values[0], addr)
+			return fmt.Errorf("lars %s at %s: no answer: nothing runs there, or it is of an older release or the original's", service, addr)
 		case err != nil:
-			return fmt.Errorf("lars %s at %s: %w", values[0], addr, err)
-		case s.Name != values[0]:
-			return fmt.Errorf("at %s is no %s, but %q", addr, values[0], s.Name)
+			return fmt.Errorf("lars %s at %s: %w", service, addr, err)
+		case s.Name != service:
+			return fmt.Errorf("at %s is no %s, but %q", addr, service, s.Name)
 		case *asJSON:
 			_, err = fmt.Fprintf(stdout, "%s\n", s.Figures)
 			return err

@@ -57,6 +57,9 @@ func junk(r *rand.Rand) []byte {
 		body[i] = byte(r.Uint32())
 	}
 	id := int32(r.IntN(10))
+	if r.IntN(2) == 0 {
+		id = wire.IDHostsRequest + int32(r.IntN(10)) // ours, and some beyond
+	}
 	switch r.IntN(4) {
 	case 0:
 		return body
