@@ -20,7 +20,7 @@ import (
 // verify is "lars bench verify".
 func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
 	f := cli.NewFlags("lars bench verify", "FOLDER...",
-		"Checks results: every file against its checksum, run.json against its schema, and that the derived files follow from the raw ones.",
+		"Checks results: every file against its checksum, run.json against its schema, that the derived files follow from the raw ones, and the figures of run.json from its rounds, histograms and logs.",
 		"lars bench verify out/20261120T120000Z-1234567-echo-abcdef", "lars bench verify results")
 	dirs, done, err := folders(f, stdout, args)
 	if done || err != nil {

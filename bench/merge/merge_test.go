@@ -12,6 +12,7 @@ import (
 
 	"lars/bench/hist"
 	"lars/bench/record"
+	"lars/bench/results"
 )
 
 var start = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -44,7 +45,7 @@ func shares(t *testing.T, n, rounds int, slow float64, edit func(i int, b *recor
 				info.Server = &record.ServerInfo{CPUNS: 3e8, RSSMaxBytes: 1 << 20}
 			}
 			a.Rounds = append(a.Rounds, info)
-			tp.Samples = append(tp.Samples, record.Sample{Round: k, Value: 1000})
+			tp.Samples = append(tp.Samples, record.Sample{Round: k, Value: 2000})
 			for j := range 2 {
 				part := hist.New()
 				for range 2000 {
@@ -110,6 +111,9 @@ func TestExact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := results.Check(f); err != nil {
+		t.Error(err)
+	}
 	logged := hist.New()
 	for _, in := range f.Logs["external"] {
 		for _, bucket := range in.Response {
@@ -128,7 +132,7 @@ func TestExact(t *testing.T) {
 	if r := a.Rounds[1]; r.Counts["completed"] != 12000 || r.Generator.CPUNS != 3e8 || r.Generator.WorkerShare < 0.29 || r.Server == nil {
 		t.Errorf("round %+v", r)
 	}
-	for name, want := range map[string]float64{"throughput": 3000, "server_cpu": 3e8 / 12000, "generator_cpu": 3e8 / 12000} {
+	for name, want := range map[string]float64{"throughput": 6000, "server_cpu": 3e8 / 12000, "generator_cpu": 3e8 / 12000} {
 		if m := a.Metric(name); m == nil || m.Value != want || len(m.Samples) != 2 {
 			t.Errorf("%s is %+v, want %v", name, m, want)
 		}

@@ -14,7 +14,7 @@ func metrics(parts []Part, arm int, rounds []record.RoundInfo, joined []record.S
 	first := &parts[0].Run.Arms[arm]
 	var out []record.Metric
 	for _, m := range first.Metrics {
-		of := figure(m.Name, parts, arm, joined)
+		of := figure(m.Name, joined)
 		if of == nil {
 			continue
 		}
@@ -38,7 +38,7 @@ func metrics(parts []Part, arm int, rounds []record.RoundInfo, joined []record.S
 }
 
 // figure is how a metric follows from merged rounds; nil where it does not.
-func figure(name string, parts []Part, arm int, joined []record.Slice) func(*record.RoundInfo) (float64, bool) {
+func figure(name string, joined []record.Slice) func(*record.RoundInfo) (float64, bool) {
 	if p, is := percentile(name); is {
 		return func(r *record.RoundInfo) (float64, bool) {
 			if r.Counts["timed_out"]+r.Counts["lost"] > 0 {
@@ -48,29 +48,9 @@ func figure(name string, parts []Part, arm int, joined []record.Slice) func(*rec
 			return float64(q.Value), q.Reportable
 		}
 	}
-	perRequest := func(r *record.RoundInfo, total int64) (float64, bool) {
-		n := r.Counts["completed"]
-		return float64(total) / float64(n), n > 0
-	}
 	switch name {
-	case "throughput":
-		return func(r *record.RoundInfo) (float64, bool) { return total(parts, arm, name, r.Round) }
-	case "server_cpu":
-		return func(r *record.RoundInfo) (float64, bool) {
-			if r.Server == nil {
-				return 0, false
-			}
-			return perRequest(r, r.Server.CPUNS)
-		}
-	case "generator_cpu":
-		return func(r *record.RoundInfo) (float64, bool) { return perRequest(r, r.Generator.CPUNS) }
-	case "rss_max":
-		return func(r *record.RoundInfo) (float64, bool) {
-			if r.Server == nil {
-				return 0, false
-			}
-			return float64(r.Server.RSSMaxBytes), true
-		}
+	case "throughput", "server_cpu", "generator_cpu", "rss_max":
+		return func(r *record.RoundInfo) (float64, bool) { return r.Figure(name) }
 	}
 	return nil
 }
@@ -96,26 +76,6 @@ func ofRound(joined []record.Slice, round int) *hist.Recorder {
 		}
 	}
 	return out
-}
-
-// total is a figure that adds up over generators.
-func total(parts []Part, arm int, metric string, round int) (sum float64, ok bool) {
-	for _, p := range parts {
-		m := p.Run.Arms[arm].Metric(metric)
-		if m == nil {
-			return 0, false
-		}
-		found := false
-		for _, s := range m.Samples {
-			if s.Round == round {
-				sum, found = sum+s.Value, true
-			}
-		}
-		if !found {
-			return 0, false
-		}
-	}
-	return sum, true
 }
 
 // addRatios compares each arm with the baseline, within rounds.
