@@ -350,18 +350,46 @@ func TestOnConnected(t *testing.T) {
 	}
 }
 
+// TestCancel: whoever stops a run learns that it was cut short, and nothing of a
+// server that still had time to answer.
 func TestCancel(t *testing.T) {
-	s := startFloor(t, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	c := Config{Addr: s.addr, Conns: 5, Duration: time.Hour, Every: 20 * time.Millisecond}
-	c.OnInterval = func(v *Interval) { cancel() }
-	r, err := Run(ctx, c)
-	if err != nil {
-		t.Fatal(err)
+	mute := func(n int, request []byte) [][]byte {
+		if n > 0 {
+			return [][]byte{}
+		}
+		return echoAnswer(n, request)
 	}
-	if !r.Cut || Worst(r.Judge()) != Invalid || r.Completed == 0 {
-		t.Errorf("cut %v, completed %d, %v", r.Cut, r.Completed, r.Judge())
+	for name, c := range map[string]struct {
+		config Config
+		at     Phase // of which it is stopped
+	}{
+		"measuring": {Config{Addr: startFloor(t, nil).addr, Conns: 5, Duration: time.Hour, Every: 20 * time.Millisecond}, Measured},
+		"draining":  {Config{Addr: serveTCP(t, mute), Duration: 20 * time.Millisecond}, Draining},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			c.config.OnPhase = func(p Phase) {
+				if p == Draining && c.at == Draining {
+					cancel()
+				}
+			}
+			c.config.OnInterval = func(*Interval) {
+				if c.at == Measured {
+					cancel()
+				}
+			}
+			r, err := Run(ctx, c.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !r.Cut || Worst(r.Judge()) != Invalid || r.Completed == 0 {
+				t.Errorf("cut %v, completed %d, %v", r.Cut, r.Completed, r.Judge())
+			}
+			if v := r.Violations(); len(v) > 0 || r.Lost > 0 || r.Response.Censored() > 0 {
+				t.Errorf("%d lost, %d given up, %v", r.Lost, r.Response.Censored(), v)
+			}
+		})
 	}
 }
 

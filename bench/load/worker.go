@@ -379,16 +379,21 @@ func (w *worker) cut(now int64) {
 	w.nextDue = never
 }
 
-// leave publishes the last group and ends the connections.
+// leave publishes the last group and ends the connections. Of what waits when
+// somebody stops the run nothing is known, and no server to blame.
 func (w *worker) leave() {
 	now := w.now()
+	stopped := w.stopping.Load() && w.inFlight+w.queued > 0
+	w.wasCut = w.wasCut || stopped
 	w.cut(now)
 	for i := range w.conns {
 		c := &w.conns[i]
 		if c.dead {
 			continue
 		}
-		w.abandon(c)
+		if !stopped {
+			w.abandon(c)
+		}
 		c.close()
 	}
 	w.poll.close()

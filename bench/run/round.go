@@ -77,13 +77,14 @@ func (p *Plan) measure(ctx context.Context, r *Result, round Round) (Round, erro
 	round.Reasons = got.Judge()
 	round.Correctness = correctness(&round)
 	if server != nil {
-		p.dismiss(server, t, &round)
+		p.dismiss(ctx, server, t, &round)
 	}
 	return round, nil
 }
 
-// dismiss ends the server of a round and hears what it has to say.
-func (p *Plan) dismiss(server *process, t *Target, round *Round) {
+// dismiss ends the server of a round and hears what it has to say: not of a load
+// that somebody stopped, as what was under way then is no fault of a server.
+func (p *Plan) dismiss(ctx context.Context, server *process, t *Target, round *Round) {
 	if round.Load.Disconnected+round.Load.WarmupCounts.Disconnected > 0 {
 		server.dying()
 	}
@@ -94,7 +95,7 @@ func (p *Plan) dismiss(server *process, t *Target, round *Round) {
 	server.stop()
 	round.Server.Ending = time.Since(began)
 	round.Server.Report = server.report()
-	if t.Check != nil {
+	if t.Check != nil && ctx.Err() == nil {
 		found := t.Check(round)
 		round.Reasons = append(round.Reasons, found...)
 		for _, f := range found {

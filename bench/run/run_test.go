@@ -251,7 +251,8 @@ func TestInterrupted(t *testing.T) {
 	l := quick()
 	l.Duration = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	c := Config{Targets: []Target{{Name: "x", Command: fakeServer("ok")}}, Load: l, Rounds: 3}
+	missing := func(*Round) []load.Reason { return []load.Reason{{Verdict: load.Invalid, Text: "some are missing"}} }
+	c := Config{Targets: []Target{{Name: "x", Command: fakeServer("ok"), Check: missing}}, Load: l, Rounds: 3}
 	c.Observe = func(p Progress) {
 		if p.Phase == load.Measured && p.Rate > 0 {
 			cancel()
@@ -268,6 +269,9 @@ func TestInterrupted(t *testing.T) {
 	gone(t, r)
 	if !r.Cut || r.Verdict() != load.Invalid || len(r.Rounds) != 1 {
 		t.Errorf("cut %v, %v, %d rounds", r.Cut, r.Verdict(), len(r.Rounds))
+	}
+	if c := r.correctness(0); len(c.Violations) > 0 || c.Lost > 0 {
+		t.Errorf("the server is blamed for what was in flight: %+v", c)
 	}
 }
 

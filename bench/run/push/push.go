@@ -190,6 +190,9 @@ func (s *subscribers) edit(ctx context.Context, p load.Phase) error {
 	case <-s.told: // just after the wait
 	default:
 	}
+	if ctx.Err() != nil {
+		s.missing = 0 // somebody stopped it: they had time left
+	}
 	s.settle(p)
 	return nil
 }

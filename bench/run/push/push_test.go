@@ -162,6 +162,28 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestStopped: of subscribers that had time left nothing is said.
+func TestStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f := newFake(t, func(f *fakeDNS, n int) {
+		if n > 1 {
+			cancel()
+			return
+		}
+		f.tell(0, n)
+	})
+	r, err := f.editor().Run(ctx, f.config(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := r.Counts
+	all.Add(&r.WarmupCounts)
+	if !r.Cut || all.TimedOut > 0 || r.Response.Censored() > 0 || len(r.Violations()) > 0 {
+		t.Errorf("cut %v, %+v, %v", r.Cut, all, r.Violations())
+	}
+}
+
 func TestErrors(t *testing.T) {
 	f := newFake(t, nil)
 	c := f.config(2)
