@@ -97,7 +97,7 @@ var ErrFault = errors.New("the server's replies are wrong")
 func (s SLO) Judge(r *load.Result) (Outcome, error) {
 	all := r.Counts
 	all.Add(&r.WarmupCounts)
-	if all.Wrong > 0 || r.Config.Network != "udp" && all.Duplicated+all.Reordered > 0 {
+	if all.Wrong > 0 || all.Duplicated > 0 && !r.Config.MayDouble() || all.Reordered > 0 && r.Config.Network != "udp" {
 		return Failed, fmt.Errorf("%w: %d of wrong content, %d doubled, %d out of order",
 			ErrFault, all.Wrong, all.Duplicated, all.Reordered)
 	}

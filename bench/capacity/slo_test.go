@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,13 @@ func TestJudge(t *testing.T) {
 		{"late as sockets were full", func(r *load.Result) { r.Completed /= 2; lateBy(r, 4e6); r.Blocked = 9 }, Failed, false},
 		{"wrong", func(r *load.Result) { r.WarmupCounts.Wrong = 1 }, Failed, true},
 		{"doubled", func(r *load.Result) { r.Duplicated = 1 }, Failed, true},
-		{"doubled datagram", func(r *load.Result) { r.Duplicated = 1; r.Config.Network = "udp" }, Passed, false},
+		{"datagram doubled by a network", func(r *load.Result) {
+			r.Duplicated, r.Reordered = 1, 1
+			r.Config.Network, r.Config.Addr = "udp", netip.MustParseAddrPort("192.0.2.1:7777")
+		}, Passed, false},
+		{"datagram doubled on loopback", func(r *load.Result) {
+			r.Duplicated, r.Config.Network, r.Config.Addr = 1, "udp", netip.MustParseAddrPort("127.0.0.1:7777")
+		}, Failed, true},
 	} {
 		r := window(2000, time.Millisecond)
 		c.spoil(r)

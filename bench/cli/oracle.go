@@ -53,15 +53,11 @@ func checkReports(r *run.Round) []load.Reason {
 	r.Load.Lost += sent - got
 	r.Correctness.Acked -= int64(sent - got)
 	r.Correctness.Lost += int64(sent - got)
-	if lost := sent - got; float64(lost) > lossMax*float64(sent) {
+	if lost := sent - got; lost > 0 {
 		return []load.Reason{{Verdict: load.Degraded, Text: fmt.Sprintf("%d of %d reports did not reach the agent", lost, sent)}}
 	}
 	return nil
 }
-
-// lossMax is the share of lost datagrams from which a run is degraded, as in
-// package load.
-const lossMax = 0.01
 
 // lateMax is the share of the load's time that a store may need longer than it
 // before it is said to have fallen behind.

@@ -288,6 +288,20 @@ func (r *runner) finish(ctx context.Context) (*Result, error) {
 	return out, nil
 }
 
+// unanswered is how many datagrams an arm had no answer to: observations that
+// are censored. On TCP it is a fault of its own.
+func (r *runner) unanswered(arm int) (n uint64) {
+	if r.config.Load.Network != "udp" {
+		return 0
+	}
+	for i := range r.result.Epochs {
+		if got := r.result.Epochs[i].Rounds[arm].Load; got != nil {
+			n += got.Lost + got.WarmupCounts.Lost
+		}
+	}
+	return n
+}
+
 // reasons collects what speaks against the comparison, each kind once.
 func (r *runner) reasons() {
 	out := r.result
@@ -303,6 +317,11 @@ func (r *runner) reasons() {
 		}
 		if reason := out.Comparison.Epochs[i].Invalid; reason != "" {
 			lost, why = lost+1, reason
+		}
+	}
+	for arm := range 2 {
+		if n := r.unanswered(arm); n > 0 {
+			add(load.Degraded, "%s: %d datagrams were never answered", r.target(arm).Name, n)
 		}
 	}
 	all := len(out.Epochs)

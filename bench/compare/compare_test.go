@@ -255,3 +255,20 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestUnanswered: datagrams without an answer are told, and are no fault.
+func TestUnanswered(t *testing.T) {
+	for network, want := range map[string]int{"udp": 1, "tcp": 0} {
+		r := runner{config: Config{A: run.Target{Name: "x"}, B: run.Target{Name: "y"}, Epochs: 2, Load: load.Config{Network: network}}, result: &Result{}}
+		for range 2 {
+			e := Epoch{}
+			e.Rounds[0].Load = &load.Result{Counts: load.Counts{Lost: 1}, WarmupCounts: load.Counts{Lost: 2}}
+			r.result.Epochs = append(r.result.Epochs, e)
+			r.result.Comparison.Epochs = append(r.result.Comparison.Epochs, record.Epoch{})
+		}
+		r.reasons()
+		if got := r.result.Reasons; len(got) != want || want > 0 && (got[0].Verdict != load.Degraded || got[0].Text != "x: 6 datagrams were never answered") {
+			t.Errorf("%s: %v", network, got)
+		}
+	}
+}

@@ -125,6 +125,10 @@ func (c *Config) addr(arm int) netip.AddrPort {
 
 func (c *Config) udp() bool { return c.Network == "udp" }
 
+// MayDouble tells whether a reply may come twice by no fault of the server: a
+// network may double datagrams, loopback never does.
+func (c *Config) MayDouble() bool { return c.udp() && !c.Addr.Addr().IsLoopback() }
+
 // withDefaults fills in what zero means.
 func (c Config) withDefaults() Config {
 	set(&c.Network, "tcp")

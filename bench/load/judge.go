@@ -49,7 +49,7 @@ const (
 	lagOfMedianMax     = 0.20 // p99 send lag over p50 response: degraded
 	lagOfTailMax       = 0.50 // p99 send lag over p99 response: the tail is our own
 	runDelayMax        = 0.10 // of the measured time, without a processor
-	lossShareUDPMax    = 0.01 // lost datagrams over sent
+	lateShareUDPMax    = 0.01 // datagrams answered after they were given up, over sent
 	confidenceInternal = 0.95
 
 	// Of what has no reply, the p99 send lag: from the first the bursts are
@@ -85,21 +85,21 @@ func (r *Result) Violations() []string {
 	all.Add(&r.WarmupCounts)
 	faults := []struct {
 		n    uint64
-		udp  bool // a fault on UDP too
+		is   bool // a fault on this network
 		text string
 	}{
 		{all.Wrong, true, "replies had the wrong content"},
 		{all.Stale, true, "routes were older than one before"},
 		{all.Dropped, true, "arrivals were dropped: the queue of waiting requests was full"},
 		{all.Disconnected, true, "connections ended during the run"},
-		{all.Lost, false, "requests were never answered"},
-		{all.Duplicated, false, "replies came twice"},
-		{all.Reordered, false, "replies overtook older ones"},
-		{all.TimedOut, false, "requests were not answered in time"},
+		{all.Lost, !r.Config.udp(), "requests were never answered"},
+		{all.Duplicated, !r.Config.MayDouble(), "replies came twice"},
+		{all.Reordered, !r.Config.udp(), "replies overtook older ones"},
+		{all.TimedOut, !r.Config.udp(), "requests were not answered in time"},
 	}
 	var out []string
 	for _, f := range faults {
-		if f.n > 0 && (f.udp || r.Config.Network != "udp") {
+		if f.n > 0 && f.is {
 			out = append(out, fmt.Sprintf("%d %s", f.n, f.text))
 		}
 	}
@@ -118,8 +118,11 @@ func (r *Result) judgeReplies(add addReason) {
 	}
 	all := r.Counts
 	all.Add(&r.WarmupCounts)
-	if lost := all.Lost + all.Late; r.Config.Network == "udp" && float64(lost) > lossShareUDPMax*float64(all.Sent) {
-		add(Degraded, "%d of %d datagrams were not answered in time", lost, all.Sent)
+	if r.Config.udp() && (all.Lost > 0 || float64(all.Late) > lateShareUDPMax*float64(all.Sent)) {
+		add(Degraded, "of %d datagrams %d were never answered, and %d too late", all.Sent, all.Lost, all.Late)
+	}
+	if r.Config.MayDouble() && all.Duplicated > 0 {
+		add(Degraded, "%d replies came twice: by the server, or by the network", all.Duplicated)
 	}
 }
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"net/netip"
 	"runtime"
 	"runtime/metrics"
 	"strings"
@@ -41,8 +42,15 @@ func TestJudge(t *testing.T) {
 		{"timed out", Invalid, "in time", func(r *Result) { r.TimedOut = 1 }},
 		{"nothing answered", Invalid, "no request", func(r *Result) { r.Completed = 0 }},
 		{"cut", Invalid, "cut short", func(r *Result) { r.Cut = true }},
-		{"udp, little lost", Valid, "", func(r *Result) { r.Config.Network, r.Lost, r.Reordered = "udp", 5, 5 }},
-		{"udp, much lost", Degraded, "not answered", func(r *Result) { r.Config.Network, r.Lost = "udp", 50 }},
+		{"udp, overtaken, and few too late", Valid, "", func(r *Result) { r.Config.Network, r.Late, r.Reordered = "udp", 5, 5 }},
+		{"udp, many too late", Degraded, "50 too late", func(r *Result) { r.Config.Network, r.Late = "udp", 50 }},
+		{"udp, one lost", Degraded, "1 were never answered", func(r *Result) { r.Config.Network, r.Lost = "udp", 1 }},
+		{"udp, doubled by a network", Degraded, "1 replies came twice", func(r *Result) {
+			r.Config.Network, r.Config.Addr, r.Duplicated = "udp", netip.MustParseAddrPort("192.0.2.1:7777"), 1
+		}},
+		{"udp, doubled on loopback", Invalid, "came twice", func(r *Result) {
+			r.Config.Network, r.Config.Addr, r.Duplicated = "udp", netip.MustParseAddrPort("127.0.0.1:7777"), 1
+		}},
 		{"udp, wrong", Invalid, "wrong content", func(r *Result) { r.Config.Network, r.Wrong = "udp", 1 }},
 		{"rate not reached", Invalid, "rate", func(r *Result) { r.Completed = 980 }},
 		{"in flight at the end, of few", Valid, "", func(r *Result) { r.Arrivals, r.Completed = 100, 96 }},

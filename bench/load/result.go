@@ -33,8 +33,9 @@ type Counts struct {
 	BytesIn   uint64
 
 	// These are a server's faults on TCP; each one makes a run invalid there.
-	// On UDP Lost, Duplicated, Reordered and Late are the network's habit and
-	// are only reported; Wrong is invalid everywhere.
+	// On UDP Reordered and Late are the network's habit and only reported, Lost
+	// degrades the run, and so does Duplicated where a network may double; Wrong
+	// is invalid everywhere.
 	Wrong      uint64 // not the reply to any request made, or wrong content
 	Lost       uint64 // never answered, not even late: known at the end of a run
 	Duplicated uint64 // answered a second time
