@@ -134,7 +134,8 @@ var stageLabels = map[string]string{
 	record.StageHandler: "in the handler", record.StageToClient: "handler to received", record.StageResponse: "due to received",
 }
 
-const stagesNote = "percentiles of each stage by itself: they do not add up; " + notThere + " is one that too few requests support"
+const stagesNote = "percentiles of each stage by itself: they do not add up; " + notThere + " is one that too few requests support\n" +
+	"95 % intervals as if requests were independent: repetition shows more"
 
 func printStages(w io.Writer, r *record.Run) {
 	for _, g := range stageGrids(r) {
@@ -155,27 +156,42 @@ func stagesMarkdown(w io.Writer, r *record.Run) {
 	fmt.Fprintf(w, "\n%s.\n%s", stagesNote, tailMarkdown(r))
 }
 
+// span is an interval, empty where there is none.
+func span(low, high int64) string {
+	if high == 0 {
+		return ""
+	}
+	return short(time.Duration(low)) + "–" + short(time.Duration(high))
+}
+
 // stageGrids are a table for the median, and one for the tail.
 func stageGrids(r *record.Run) []*grid {
 	var out []*grid
 	for _, q := range []struct {
 		name string
 		p    float64
-		of   func(*record.StageTime) int64
+		of   func(*record.StageTime) (ns, low, high int64)
 	}{
-		{"p50", 50, func(s *record.StageTime) int64 { return s.P50NS }},
-		{"p99", 99, func(s *record.StageTime) int64 { return s.P99NS }},
+		{"p50", 50, func(s *record.StageTime) (ns, low, high int64) { return s.P50NS, s.P50LowNS, s.P50HighNS }},
+		{"p99", 99, func(s *record.StageTime) (ns, low, high int64) { return s.P99NS, s.P99LowNS, s.P99HighNS }},
 	} {
 		g := &grid{}
 		g.add(append([]string{q.name, ""}, perArm(r, func(a record.Arm) string { return a.Name })...)...)
 		for _, stage := range stageOrder {
-			g.add(append([]string{stageLabels[stage], ""}, perArm(r, func(a record.Arm) string {
+			line, bounds := []string{stageLabels[stage], ""}, []string{boundsLabel, ""}
+			for _, a := range r.Arms {
 				i := slices.IndexFunc(a.Stages, func(s record.StageTime) bool { return s.Stage == stage })
 				if i < 0 || !a.Stages[i].Supports(q.p) {
-					return notThere
+					line, bounds = append(line, notThere), append(bounds, "")
+					continue
 				}
-				return short(time.Duration(q.of(&a.Stages[i])))
-			})...)...)
+				ns, low, high := q.of(&a.Stages[i])
+				line, bounds = append(line, short(time.Duration(ns))), append(bounds, span(low, high))
+			}
+			g.add(line...)
+			if strings.Join(bounds[2:], "") != "" { // results of earlier versions have none
+				g.add(bounds...)
+			}
 		}
 		out = append(out, g)
 	}

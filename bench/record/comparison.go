@@ -114,6 +114,12 @@ type StageTime struct {
 	P999NS int64  `json:"p999_ns"`
 	HGrm   string `json:"hgrm,omitempty"`   // file with percentiles
 	HDR    string `json:"hdr_v2,omitempty"` // the distribution, as Latency has it
+	// The intervals of p50 and p99, by order statistics as those of Percentile;
+	// 0 where the percentile is.
+	P50LowNS  int64 `json:"p50_low_ns,omitempty"`
+	P50HighNS int64 `json:"p50_high_ns,omitempty"`
+	P99LowNS  int64 `json:"p99_low_ns,omitempty"`
+	P99HighNS int64 `json:"p99_high_ns,omitempty"`
 }
 
 // Keep adds the distribution itself, from which the file with its percentiles
@@ -200,6 +206,11 @@ const (
 func (s *StageTime) validate(arm string) error {
 	if !oneOf(s.Stage, stageOrder[:]...) || s.Count < 0 || s.P50NS < 0 || s.P50NS > s.P90NS && s.Supports(90) || s.P90NS > s.P99NS && s.Supports(99) {
 		return broken("stages")
+	}
+	for _, i := range [][3]int64{{s.P50LowNS, s.P50NS, s.P50HighNS}, {s.P99LowNS, s.P99NS, s.P99HighNS}} {
+		if low, high := i[0], i[2]; low < 0 || high < low || high > 0 && (i[1] < low || i[1] > high) {
+			return broken("stages")
+		}
 	}
 	if !oneOf(s.HGrm, "", s.file(arm)) { // leads nowhere else
 		return broken("arms.stages.hgrm")

@@ -14,7 +14,7 @@ func paired(t testing.TB) *Run {
 	r := sample(t).Run
 	second := r.Arms[0]
 	second.Name = "std"
-	second.Stages = []StageTime{{StageSending, 10, 1, 2, 3, 4, "stage.std.sending.hgrm", "x"}, {StageResponse, 10, 1, 2, 3, 0, "", ""}}
+	second.Stages = []StageTime{{StageSending, 10, 1, 2, 3, 4, "stage.std.sending.hgrm", "x", 1, 2, 2, 4}, {StageResponse, 10, 1, 2, 3, 0, "", "", 0, 0, 0, 0}}
 	r.Arms = append(r.Arms, second)
 	low, high, mde := 1.1, 1.3, 0.04
 	r.Comparison = &Comparison{

@@ -31,6 +31,9 @@ type Folder struct {
 // Hist is the distribution of a stage of an arm, nil if there is none.
 func (f *Folder) Hist(arm, stage string) *hist.Recorder { return f.hists[arm][stage] }
 
+// Stage is the distribution of a stage of a request, nil if there is none.
+func (f *Folder) Stage(s *StageTime) *hist.Recorder { return f.stages[s.HGrm] }
+
 // rawBytesMax bounds the size of a raw file that is read.
 const rawBytesMax = 256 << 20
 

@@ -77,7 +77,7 @@ func arm(name string, i, rounds int) record.Arm {
 		},
 		Correctness: &record.Correctness{Sent: 5, Acked: 5, Stored: &stored, Violations: []string{hostile}},
 		Stages: []record.StageTime{
-			{Stage: "sending", Count: 1000, P50NS: 2000, P90NS: 3000, P99NS: 9000},
+			{Stage: "sending", Count: 1000, P50NS: 2000, P90NS: 3000, P99NS: 9000, P50LowNS: 1900, P50HighNS: 2100, P99LowNS: 8700, P99HighNS: 9400},
 			{Stage: "handler", Count: 1000, P50NS: 700, P90NS: 900, P99NS: 9000, P999NS: 20000},
 			{Stage: "response", Count: 1000, P50NS: 52000, P90NS: 80000, P99NS: 260000, P999NS: 900000},
 		},

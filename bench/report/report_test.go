@@ -45,7 +45,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		`id="ratios"`, `id="stages"`, `class="fault"`, "lars bench all --out &#39;it&#39;\\&#39;&#39;s; ", "prefers-color-scheme:dark", "@media print",
+		`id="ratios"`, `id="stages"`, "8.7 µs to 9.4 µs", `class="fault"`, "lars bench all --out &#39;it&#39;\\&#39;&#39;s; ", "prefers-color-scheme:dark", "@media print",
 		"Between 30,000/s and 40,000/s with p99 within 5 ms, at 95 % confidence.", "9.00 MiB", "5.12 µs",
 	} {
 		if !strings.Contains(text, want) {

@@ -22,8 +22,8 @@ type stageArm struct {
 type stageRow struct {
 	Name           string
 	Line, At, Tail string // paths in a box of unit by rowHeight; Tail may be empty
-	P50, P99       string
-	P999           string
+	P50, P99, P999 string
+	In50, In99     string // their intervals; may be empty
 }
 
 var stageNames = map[string]string{
@@ -49,7 +49,7 @@ func stagesOf(r *record.Run) *stages {
 	for i := range a.Ticks {
 		a.Ticks[i].Minor = i%2 == 1
 	}
-	out := &stages{Ticks: a.Ticks, Note: "A line reaches from the median (dot) to p99; the mark beyond is p99.9. Percentiles of stages do not add up to that of the whole."}
+	out := &stages{Ticks: a.Ticks, Note: "A line reaches from the median (dot) to p99; the mark beyond is p99.9. Percentiles of stages do not add up to that of the whole; below p50 and p99 are their 95 % intervals, as if requests were independent."}
 	for _, arm := range r.Arms {
 		if len(arm.Stages) == 0 {
 			continue
@@ -69,9 +69,11 @@ func stageLine(s *record.StageTime, axis scale) stageRow {
 		Name: s.Stage, P50: absent, P99: absent, P999: known(s.P999NS),
 	}
 	if s.Supports(50) {
+		row.In50 = interval(s.P50LowNS, s.P50HighNS)
 		row.P50, row.At = duration(s.P50NS), fmt.Sprintf("M%s 12h.01", x(s.P50NS))
 	}
 	if s.Supports(99) {
+		row.In99 = interval(s.P99LowNS, s.P99HighNS)
 		row.P99, row.Line = duration(s.P99NS), fmt.Sprintf("M%s 12H%s", x(s.P50NS), x(s.P99NS))
 	}
 	if name, ok := stageNames[s.Stage]; ok {
@@ -81,4 +83,11 @@ func stageLine(s *record.StageTime, axis scale) stageRow {
 		row.Tail = fmt.Sprintf("M%s 7V17", x(s.P999NS))
 	}
 	return row
+}
+
+func interval(low, high int64) string {
+	if high == 0 {
+		return ""
+	}
+	return duration(low) + " to " + duration(high)
 }

@@ -20,7 +20,7 @@ var ErrFigure = errors.New("does not follow from its result")
 func Check(f *record.Folder) error {
 	for i := range f.Run.Arms {
 		c := checker{folder: f, arm: &f.Run.Arms[i]}
-		for _, check := range []func() error{c.rounds, c.latency, c.metrics} {
+		for _, check := range []func() error{c.rounds, c.latency, c.stages, c.metrics} {
 			if err := check(); err != nil {
 				return err
 			}
@@ -94,6 +94,23 @@ func (c *checker) latency() (err error) {
 		}
 		if logged != l.Count {
 			return c.differs("latency."+l.Stage+".count", "it is %d, %s has %d", l.Count, l.HLog, logged)
+		}
+	}
+	return nil
+}
+
+// stages compares percentiles with their histogram, which has three digits.
+func (c *checker) stages() error {
+	for i := range c.arm.Stages {
+		s := &c.arm.Stages[i]
+		h := c.folder.Stage(s)
+		if h == nil {
+			return c.differs("stages."+s.Stage+".hdr_v2", "it is missing")
+		}
+		for p, ns := range map[float64]int64{50: s.P50NS, 90: s.P90NS, 99: s.P99NS, 99.9: s.P999NS} {
+			if q := h.Percentile(p, 0); ns != 0 && !near(float64(q.Value), float64(ns), bucketShare) {
+				return c.differs("stages."+s.Stage, "p%g is %d ns, its histogram has %d", p, ns, q.Value)
+			}
 		}
 	}
 	return nil
@@ -203,7 +220,8 @@ func (c *checker) percentile(m *record.Metric) error {
 }
 
 const (
-	logShare         = 0.01 // two digits, as a compact log has
+	bucketShare      = 0.001 // three digits
+	logShare         = 0.01  // two, as a compact log has
 	boundsConfidence = 0.99
 )
 

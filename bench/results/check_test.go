@@ -69,6 +69,18 @@ func consistent(rounds int, compact bool) *record.Bundle {
 	return b
 }
 
+// staged gives the arm of b the stages of its requests, which is one here.
+func staged(t *testing.T, b *record.Bundle) *record.StageTime {
+	t.Helper()
+	h := b.Hists["a"][record.StageResponse]
+	s := record.StageTime{Stage: record.StageResponse, Count: h.Count(), P50NS: h.Percentile(50, 0).Value, P90NS: h.Percentile(90, 0).Value, P99NS: h.Percentile(99, 0).Value}
+	if err := s.Keep("a", h); err != nil {
+		t.Fatal(err)
+	}
+	b.Run.Arms[0].Stages = []record.StageTime{s}
+	return &b.Run.Arms[0].Stages[0]
+}
+
 func checkOf(t *testing.T, b *record.Bundle) error {
 	t.Helper()
 	dir := t.TempDir()
@@ -129,6 +141,8 @@ func TestCheck(t *testing.T) {
 		{"no rounds", arm(func(a *record.Arm) { a.Rounds = nil }), "rounds"},
 		{"no latency", arm(func(a *record.Arm) { a.Latency = nil }), "latency"},
 		{"no histogram", func(b *record.Bundle) { delete(b.Hists["a"], record.StageSendLag) }, "latency.send_lag.hdr_v2"},
+		{"stages", func(b *record.Bundle) { staged(t, b) }, ""},
+		{"another stage", func(b *record.Bundle) { staged(t, b).P50NS -= 500 }, "stages.response"},
 		{"another log", func(b *record.Bundle) { b.Slices[0].Response = b.Slices[0].Response[1:] }, "latency.response.count"},
 	} {
 		for rounds, compact := range map[int]bool{1: false, 7: true} {

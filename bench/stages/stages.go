@@ -93,7 +93,7 @@ func (w *Workload) Times(reply []byte, due, sent, received time.Duration) {
 // two readings of a clock can be: a server on another machine.
 func (w *Workload) Backwards() uint64 { return w.backwards }
 
-const confidence = 0.95 // of percentiles, where nobody sees the interval
+const confidence = 0.95 // of intervals, as run.Confidence
 
 // Record is what was seen of an arm, a line for each stage; none without any
 // reply.
@@ -103,13 +103,17 @@ func (w *Workload) Record(arm string) ([]record.StageTime, error) {
 		if h.Count() == 0 {
 			return nil, nil
 		}
-		p := func(p float64) int64 {
-			if q := h.Percentile(p, confidence); q.Reportable {
-				return q.Value
+		p := func(p float64) (q hist.Percentile) {
+			if q = h.Percentile(p, confidence); !q.Reportable {
+				return hist.Percentile{}
 			}
-			return 0
+			return q
 		}
-		s := record.StageTime{Stage: names[i], Count: h.Count(), P50NS: p(50), P90NS: p(90), P99NS: p(99), P999NS: p(99.9)}
+		p50, p99 := p(50), p(99)
+		s := record.StageTime{
+			Stage: names[i], Count: h.Count(), P50NS: p50.Value, P90NS: p(90).Value, P99NS: p99.Value, P999NS: p(99.9).Value,
+			P50LowNS: p50.Low, P50HighNS: p50.High, P99LowNS: p99.Low, P99HighNS: p99.High,
+		}
 		if err := s.Keep(arm, h); err != nil {
 			return nil, err
 		}

@@ -97,7 +97,7 @@ func TestWhere(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	for i, s := range got {
-		if s.HGrm != "stage.arm."+s.Stage+".hgrm" || s.HDR == "" || s.P50NS != want[i] || s.P99NS != want[i] || s.P999NS != 0 || s.Count != 2000 {
+		if s.HGrm != "stage.arm."+s.Stage+".hgrm" || s.HDR == "" || s.P50NS != want[i] || s.P50LowNS != want[i] || s.P50HighNS != want[i] || s.P99NS != want[i] || s.P99LowNS != want[i] || s.P99HighNS != want[i] || s.P999NS != 0 || s.Count != 2000 {
 			t.Errorf("%+v, want %d ns", s, want[i])
 		}
 	}
