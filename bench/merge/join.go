@@ -31,7 +31,10 @@ func join(parts []Part, command []string) (*record.Bundle, error) {
 	}
 	r.Arms = nil
 	for i := range first.Arms {
-		a, hists, slices := joinArm(parts, i)
+		a, hists, slices, err := joinArm(parts, i)
+		if err != nil {
+			return nil, err
+		}
 		r.Arms, out.Hists[a.Name], out.Slices = append(r.Arms, a), hists, append(out.Slices, slices...)
 		notes, reasons := spread(parts, a.Name)
 		r.Notes, r.Reasons = append(r.Notes, notes...), append(r.Reasons, reasons...)
@@ -56,7 +59,7 @@ func badness(status string) int {
 }
 
 // joinArm is the i-th arm of all parts.
-func joinArm(parts []Part, i int) (record.Arm, map[string]*hist.Recorder, []record.Slice) {
+func joinArm(parts []Part, i int) (record.Arm, map[string]*hist.Recorder, []record.Slice, error) {
 	a := parts[0].Run.Arms[i] // a copy
 	hists := map[string]*hist.Recorder{}
 	for _, p := range parts {
@@ -78,8 +81,9 @@ func joinArm(parts []Part, i int) (record.Arm, map[string]*hist.Recorder, []reco
 	a.Idle, a.Syscalls, a.Stages, a.Correctness = nil, nil, nil, joinChecks(parts, i)
 	a.Rounds = joinRounds(parts, i)
 	joined := joinSlices(parts, a.Name, knower(parts, i))
-	a.Metrics = metrics(parts, i, a.Rounds, joined)
-	return a, hists, joined
+	var err error
+	a.Metrics, err = metrics(parts, i, a.Rounds, hists, joined)
+	return a, hists, joined, err
 }
 
 func latency(stage string, h *hist.Recorder, confidence float64) record.Latency {
@@ -239,7 +243,11 @@ func spread(parts []Part, arm string) (notes []string, reasons []record.Reason) 
 	for _, p := range parts {
 		q := p.Hist(arm, record.StageResponse).Percentiles(0.95, 50, 99)
 		medians = append(medians, float64(q[0].Value))
-		notes = append(notes, fmt.Sprintf("%s, generator %s: p50 %s, p99 %s", arm, p.Run.ID, plot.Duration(float64(q[0].Value)), plot.Duration(float64(q[1].Value))))
+		note := fmt.Sprintf("%s, generator %s: p50 %s, p99 %s", arm, p.Run.ID, plot.Duration(float64(q[0].Value)), plot.Duration(float64(q[1].Value)))
+		if lag := p.Hist(arm, record.StageSendLag); lag != nil {
+			note += ", send lag p99 " + plot.Duration(float64(lag.Percentile(99, 0.95).Value))
+		}
+		notes = append(notes, note)
 	}
 	for _, i := range stats.Far(medians) {
 		reasons = append(reasons, record.Reason{Status: "degraded", Text: fmt.Sprintf("%s: generator %s differs from the others: its median response is %s, that of all %s",

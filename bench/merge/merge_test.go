@@ -151,26 +151,78 @@ func TestExact(t *testing.T) {
 	}
 }
 
-// TestInterval: the percentiles of one round have those of all its requests, and
-// none is told where some were never answered.
+// TestInterval: the percentiles of one round have those of all its requests.
 func TestInterval(t *testing.T) {
-	p50 := func(lost int64) *record.Metric {
-		parts, all := shares(t, 2, 1, 0, func(_ int, b *record.Bundle) { b.Run.Arms[0].Rounds[0].Counts["lost"] = lost })
+	parts, all := shares(t, 2, 1, 0, nil)
+	b, err := Merge(parts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, q := b.Run.Arms[0].Metric("p50"), all.Percentile(50, 0.95)
+	if m == nil || m.Value != float64(q.Value) || m.Low == nil || *m.Low != float64(q.Low) || m.High == nil || *m.High != float64(q.High) {
+		t.Errorf("%+v, want %+v", m, q)
+	}
+}
+
+// TestWhole: the merged table has the maximum, the send lag and what was given
+// up, which ranks above all other responses in the round in which it was.
+func TestWhole(t *testing.T) {
+	for _, rounds := range []int{1, 3} {
+		parts, all := shares(t, 2, rounds, 0, func(i int, b *record.Bundle) {
+			a, hists := &b.Run.Arms[0], b.Hists["external"]
+			h, lag := hists[record.StageResponse], hist.New()
+			for range 4000 * rounds {
+				lag.Record(int64(1000 * (i + 1)))
+			}
+			hists[record.StageSendLag] = lag
+			given := record.Metric{Name: "given_up", Unit: "share", Better: "lower"}
+			for k := range rounds {
+				given.Samples = append(given.Samples, record.Sample{Round: k})
+			}
+			if i == 1 { // 80 in the last round
+				for range 80 {
+					h.Censor()
+				}
+				given.Samples[rounds-1].Value = 80. / 4080
+				a.Rounds[rounds-1].Counts["timed_out"] = 80
+			}
+			a.Metrics = append(a.Metrics, given)
+			a.Latency = []record.Latency{latency(record.StageResponse, h, 0.95), latency(record.StageSendLag, lag, 0.95)}
+			b.Run.Scenario.TimeoutNS = 10e9
+		})
 		b, err := Merge(parts, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, q := b.Run.Arms[0].Metric("p50"), all.Percentile(50, 0.95)
-		if m != nil && (m.Value != float64(q.Value) || m.Low == nil || *m.Low != float64(q.Low) || m.High == nil || *m.High != float64(q.High)) {
-			t.Errorf("%+v, want %+v", m, q)
+		a := &b.Run.Arms[0]
+		last := func(metric string) record.Sample {
+			m := a.Metric(metric)
+			if m == nil || len(m.Samples) != rounds {
+				t.Fatalf("%d rounds: %s is %+v", rounds, metric, m)
+			}
+			return m.Samples[rounds-1]
 		}
-		return m
-	}
-	if p50(0) == nil {
-		t.Error("no p50")
-	}
-	if m := p50(3); m != nil {
-		t.Errorf("%+v, and requests were lost", m)
+		if got := last("given_up").Value; got != 80./8080 {
+			t.Errorf("%d rounds: %g given up", rounds, got)
+		}
+		if got := last("max"); got.Value != 10e9 || !got.Censored {
+			t.Errorf("%d rounds: the longest is %+v", rounds, got)
+		}
+		if got := last("p50"); got.Censored || rounds == 1 && got.Value != float64(b.Hists["external"][record.StageResponse].Percentile(50, 0.95).Value) {
+			t.Errorf("%d rounds: p50 is %+v", rounds, got)
+		}
+		if rounds == 1 {
+			if got := last("send_lag_p99").Value; got != 2000 {
+				t.Errorf("the send lag is %g", got)
+			}
+			continue
+		}
+		if first := a.Metric("max").Samples[0]; first.Censored || first.Value > float64(all.Max()) {
+			t.Errorf("the longest of the first round is %+v", first)
+		}
+		if a.Metric("send_lag_p99") != nil {
+			t.Error("the send lag of single rounds is told, which nobody knows")
+		}
 	}
 }
 

@@ -125,11 +125,10 @@ func givenUpAfter(r *Round, h *hist.Recorder) float64 {
 	return float64(h.Max())
 }
 
-// metrics are the figures of one target over its rounds: the median of rounds,
+// Metrics are the figures of one target over its rounds: the median of rounds,
 // never a percentile of merged rounds.
-func (r *Result) metrics(target int) []record.Metric {
+func Metrics(rounds []*Round) []record.Metric {
 	var out []record.Metric
-	rounds := r.RoundsOf(target)
 	for _, f := range figures() {
 		m := record.Metric{Name: f.name, Unit: f.unit, Better: f.better}
 		for _, round := range rounds {

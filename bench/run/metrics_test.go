@@ -26,7 +26,7 @@ func roundOf(index, n, givenUp int) Round {
 func metricsOf(rounds ...Round) map[string]record.Metric {
 	r := &Result{Config: Config{Targets: []Target{{Name: "a"}}}, Rounds: rounds}
 	out := map[string]record.Metric{}
-	for _, m := range r.metrics(0) {
+	for _, m := range Metrics(r.RoundsOf(0)) {
 		out[m.Name] = m
 	}
 	return out

@@ -166,7 +166,7 @@ func (r *Result) arm(target int, merged map[string]*hist.Recorder) record.Arm {
 	t := r.Config.Targets[target]
 	a := record.Arm{
 		Name: t.Name, Backend: t.Backend, Module: t.Module, Command: portable(t.Command),
-		StandIns: append([]string{}, t.StandIns...), Metrics: append([]record.Metric{}, r.metrics(target)...), Latency: []record.Latency{}, Rounds: []record.RoundInfo{},
+		StandIns: append([]string{}, t.StandIns...), Metrics: append([]record.Metric{}, Metrics(r.RoundsOf(target))...), Latency: []record.Latency{}, Rounds: []record.RoundInfo{},
 	}
 	if len(t.Command) == 0 {
 		a.Address = t.Addr.String()
