@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"flag"
@@ -17,6 +18,7 @@ import (
 	"lars/bench/record"
 	"lars/bench/run"
 	"lars/bench/scenario"
+	"lars/bench/workload"
 	"lars/internal/cli"
 	"lars/reactor/frame"
 )
@@ -28,20 +30,25 @@ type duet struct {
 	backends string
 	scenario string
 	udp      bool
-	rate     float64
-	conns    int
-	payload  int
-	slices   int
-	slice    time.Duration
-	warmup   time.Duration
-	seed     uint64
+	// service is what is measured if it is none of echo: its kind, its routes,
+	// and what stands behind it.
+	service options
+	rate    float64
+	conns   int
+	payload int
+	slices  int
+	slice   time.Duration
+	warmup  time.Duration
+	seed    uint64
 }
 
 // duetFlags adds the flags that say what is measured.
 func (d *duet) addFlags(f *cli.Flags) {
 	d.flags = f
-	f.StringVar(&d.backends, "backends", "epoll,std", "comma-separated `list` of backends to measure an echo server on")
-	f.StringVar(&d.scenario, "scenario", "", "`name` or file of an echo scenario, such as echo-udp-open: its network, payload, connections and rate, where no flag says otherwise")
+	f.StringVar(&d.backends, "backends", "epoll,std", "comma-separated `list` of backends to measure the server on")
+	d.service.routes = workload.Routes{Modules: 1000, Hosts: 10} // as bench run
+	f.StringVar(&d.service.workload, "workload", echoName, "`name` of what is measured: echo, or of the system gethost (an agent) or getroute (a dns)")
+	f.StringVar(&d.scenario, "scenario", "", "`name` or file of a scenario of these, such as echo-udp-open: its workload, network, payload, connections and rate, where no flag says otherwise")
 	f.BoolVar(&d.udp, "udp", false, "UDP instead of TCP")
 	f.Float64Var(&d.rate, "rate", 8000, "`requests` per second to each of the two programs")
 	f.IntVar(&d.conns, "conns", 16, "`number` of connections to each")
@@ -56,6 +63,9 @@ func (d *duet) check(known []string) ([]string, error) {
 	if err := d.takeScenario(); err != nil {
 		return nil, err
 	}
+	if err := d.chooseKind(); err != nil {
+		return nil, err
+	}
 	subjects := strings.Split(d.backends, ",")
 	for _, s := range subjects {
 		if !slices.Contains(known, s) {
@@ -67,6 +77,9 @@ func (d *duet) check(known []string) ([]string, error) {
 	}
 	if _, err := load.NewEcho(d.payload); err != nil {
 		return nil, d.flags.Errorf("--payload: %v", err)
+	}
+	if _, _, err := d.requests(); err != nil {
+		return nil, d.flags.Errorf("%v", err)
 	}
 	return subjects, nil
 }
@@ -80,13 +93,22 @@ func (d *duet) takeScenario() error {
 	switch {
 	case err != nil:
 		return d.flags.Errorf("--scenario: %v", err)
-	case s.Workload != "echo":
-		return d.flags.Errorf("--scenario %s: its workload is %s, and only echo servers are started here: give an echo scenario, such as echo-udp-open, or see lars bench compare --workload", s.Name, s.Workload)
+	case !slices.Contains(gateable(), s.Workload):
+		return d.flags.Errorf("--scenario %s: its workload is %s, and only %s are measured here: give a scenario of these, such as echo-udp-open, or see lars bench compare --workload", s.Name, s.Workload, strings.Join(gateable(), ", "))
+	case s.Edits > 0:
+		return d.flags.Errorf("--scenario %s: its routes are edited, which changes what is measured from epoch to epoch: give one without edits", s.Name)
 	case len(s.PayloadBytes) > 1:
 		return d.flags.Errorf("--scenario %s: it has %d sizes of payload, and noise is learned for one: give an echo scenario of one size", s.Name, len(s.PayloadBytes))
 	}
 	given := map[string]bool{}
 	d.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["workload"] {
+		d.service.workload = s.Workload
+	}
+	if r := s.Routes; r != nil {
+		d.service.routes.Modules = cmp.Or(r.Modules, d.service.routes.Modules)
+		d.service.routes.Hosts = cmp.Or(r.Hosts, d.service.routes.Hosts)
+	}
 	if !given["udp"] {
 		d.udp = s.UDP()
 	}
@@ -102,12 +124,17 @@ func (d *duet) takeScenario() error {
 	return nil
 }
 
+// usualDuet is one without flags.
+func usualDuet() *duet {
+	d := &duet{}
+	d.addFlags(cli.NewFlags("", "", ""))
+	return d
+}
+
 // learnedAs is the name of the file of noise for these settings, with another
 // ending: those that are not the usual ones have files of their own.
 func (d *duet) learnedAs(name string) string {
-	usual := &duet{}
-	usual.addFlags(cli.NewFlags("", "", ""))
-	if d.settings() == usual.settings() {
+	if d.settings() == usualDuet().settings() {
 		return name
 	}
 	sum := sha256.Sum256([]byte(d.settings()))
@@ -125,8 +152,12 @@ func (d *duet) network() string {
 // settings name how epochs are measured: noise that was learned with others is
 // of no use.
 func (d *duet) settings() string {
-	return fmt.Sprintf("request duet, echo over %s, payload %d, %g/s to each on %d connections, %d slices of %v after %v",
-		d.network(), d.payload, d.rate, d.conns, d.slices, d.slice, d.warmup)
+	what := fmt.Sprintf("payload %d", d.payload)
+	if r := d.service.routes; d.system() {
+		what = fmt.Sprintf("%d modules of %d hosts", r.Modules, r.Hosts)
+	}
+	return fmt.Sprintf("request duet, %s over %s, %s, %g/s to each on %d connections, %d slices of %v after %v",
+		d.service.workload, d.network(), what, d.rate, d.conns, d.slices, d.slice, d.warmup)
 }
 
 // epochTime is about what one epoch takes, with the starts of its servers.
@@ -137,8 +168,24 @@ func (d *duet) epochTime() time.Duration {
 // loadTime is what an epoch takes at least.
 func (d *duet) loadTime() time.Duration { return d.warmup + time.Duration(d.slices)*d.slice }
 
-// target is an echo server of a binary.
+// target is the server of a binary that is measured.
 func (d *duet) target(name, binary, backend, inject string) (run.Target, error) {
+	if !d.system() {
+		return d.echo(name, binary, backend, inject)
+	}
+	t := run.Target{Name: name, Backend: backend}
+	if inject != "" {
+		return t, fmt.Errorf("--inject %s: only echo servers can be slowed", inject)
+	}
+	err := d.service.serviceOn(&t)
+	if err == nil {
+		t.Command[0] = binary
+	}
+	return t, err
+}
+
+// echo is an echo server of a binary.
+func (d *duet) echo(name, binary, backend, inject string) (run.Target, error) {
 	echo, err := load.NewEcho(d.payload)
 	if err != nil {
 		return run.Target{}, err
@@ -161,13 +208,13 @@ func (d *duet) target(name, binary, backend, inject string) (run.Target, error) 
 // arrivals' random numbers.
 func (d *duet) measure(ctx context.Context, a, b run.Target, epochs int, observe func(compare.Progress)) (gate.Batch, error) {
 	d.seed += 1 << 16
-	echo, err := load.NewEcho(d.payload)
+	w, depth, err := d.requests()
 	if err != nil {
 		return gate.Batch{}, err
 	}
 	r, err := compare.Run(ctx, compare.Config{
-		A: a, B: b, Name: "echo", Design: record.DesignRequestDuet,
-		Load:   load.Config{Network: d.network(), Conns: d.conns, Rate: d.rate, Seed: d.seed, Workload: echo},
+		A: a, B: b, Name: d.service.workload, Design: record.DesignRequestDuet,
+		Load:   load.Config{Network: d.network(), Conns: d.conns, Rate: d.rate, Depth: depth, Seed: d.seed, Workload: w},
 		Epochs: epochs, Slices: d.slices, Slice: d.slice, Warmup: d.warmup,
 		Enough:  func([]record.Epoch) bool { return false }, // any number of epochs will do: the gate judges
 		Observe: observe,

@@ -164,6 +164,10 @@ func (g *gating) decide(ctx context.Context) error {
 		g.doc.Reasons = []string{"both commits compile to the same program: there is nothing to measure"}
 		return nil
 	}
+	if err := g.duet.open(ctx); err != nil {
+		return err
+	}
+	defer g.duet.close()
 	subjects, err := gate.Run(ctx, gate.Config{
 		Subjects: g.subjects, Metrics: gate.Metrics(), Plan: g.learned.Stages, Noise: g.learned, Measure: g.measure,
 		Left: func() time.Duration { return g.limit - time.Since(g.began) }, EpochTime: g.duet.loadTime(),

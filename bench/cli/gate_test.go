@@ -382,7 +382,7 @@ func FuzzParseBaseline(f *testing.F) {
 }
 
 func TestDuetFlags(t *testing.T) {
-	for _, args := range []string{"--backends nope", "--rate 1", "--slices 7", "--slice 1ms", "--payload -1", "--warmup -1s", "--conns 0", "--scenario nope", "--scenario gethost"} {
+	for _, args := range []string{"--backends nope", "--rate 1", "--slices 7", "--slice 1ms", "--payload -1", "--warmup -1s", "--conns 0", "--scenario nope", "--scenario mixed", "--workload push", "--workload gethost --payload 5", "--workload getroute --udp"} {
 		for command, code := range map[string]int{"gate": exitGateUsage, "selftest": cli.ExitUsage} {
 			err := Commands([]Backend{{Name: "epoll"}, {Name: "std"}}).Run(t.Context(), &bytes.Buffer{}, &bytes.Buffer{}, append([]string{command}, strings.Fields(args)...))
 			if cli.Code(err) != code || !strings.Contains(err.Error(), "--help") {
@@ -411,9 +411,9 @@ func TestDuetScenario(t *testing.T) {
 
 func TestGateRefusesOtherScenarios(t *testing.T) {
 	for name, want := range map[string]string{
-		"gethost": "its workload is gethost, and only echo servers are started here",
-		"mixed":   "its workload is mixed, and only echo servers",
-		"big":     "sizes of payload, and noise is learned for one",
+		"mixed":          "its workload is mixed, and only echo, gethost, getroute are measured here",
+		"getroute-edits": "its routes are edited",
+		"big":            "sizes of payload, and noise is learned for one",
 	} {
 		if code, _, stderr := lars("gate", "--scenario", name); code != exitGateUsage || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit %d, %q, want %d and %q", name, code, stderr, exitGateUsage, want)

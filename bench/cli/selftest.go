@@ -64,7 +64,7 @@ func (s *selfTesting) parse(b []Backend, args []string) (done bool, err error) {
 		"lars bench selftest", "lars bench selftest --for 12m", "lars bench selftest --backends epoll --epochs 60")
 	f := s.flags
 	f.IntVar(&s.epochs, "epochs", 40, "`number` of epochs of identical programs for each backend; half as many with 5 % more CPU, some with other slowdowns")
-	f.StringVar(&s.inject, "inject", strings.Join(selftest.Kinds(), ","), "comma-separated `list` of slowdowns, as for lars serve echo --inject; all but "+selftest.Calibrated+" with the first backend only")
+	f.StringVar(&s.inject, "inject", strings.Join(selftest.Kinds(), ","), "comma-separated `list` of slowdowns, as for lars serve echo --inject; all but "+selftest.Calibrated+" with the first backend only; of echo")
 	f.DurationVar(&s.limit, "for", 0, "`time` after which no epoch is begun (no limit); simulating takes half a minute more")
 	f.StringVar(&s.results, "results", resultsDir, "`folder` to write baselines/CLASS to")
 	f.BoolVar(&s.json, "json", false, "print what was learned as JSON (schema results/schema/noise.v1.json) instead of text")
@@ -93,12 +93,16 @@ func (s *selfTesting) run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := s.duet.open(ctx); err != nil {
+		return fmt.Errorf("lars bench selftest: %w", err)
+	}
+	defer s.duet.close()
 	audits, err := s.audit(ctx)
 	if err != nil {
 		return fmt.Errorf("lars bench selftest: %w", err)
 	}
 	r, err := selftest.Run(ctx, selftest.Config{
-		Subjects: s.subjects, Epochs: s.epochs, Kinds: strings.Split(s.inject, ","), Plan: gate.PlanDefault(), For: s.limit, Pair: s.pair, Observe: s.observe,
+		Subjects: s.subjects, Epochs: s.epochs, Kinds: s.kinds(), Plan: gate.PlanDefault(), For: s.limit, Pair: s.pair, Observe: s.observe,
 	})
 	if err != nil {
 		return fmt.Errorf("lars bench selftest: %w", err)
@@ -109,6 +113,14 @@ func (s *selfTesting) run(ctx context.Context) error {
 	}
 	n := s.noise(r, audits)
 	return s.finish(n, r)
+}
+
+// kinds are the slowdowns; a service of the system has none.
+func (s *selfTesting) kinds() []string {
+	if s.duet.system() {
+		return []string{}
+	}
+	return strings.Split(s.inject, ",")
 }
 
 // because is the first of the reasons, if there is one.
@@ -155,10 +167,11 @@ func copyFile(to, from string) error {
 	return errors.Join(err, out.Close())
 }
 
-// audit stops the server, and then a generator.
+// audit stops a server, and then a generator: these are about the generator, so
+// that any echo server will do.
 func (s *selfTesting) audit(ctx context.Context) ([]record.Audit, error) {
 	s.say("stopping the server for a moment")
-	t, err := s.duet.target("audit", s.copies[0], s.subjects[0], "")
+	t, err := usualDuet().echo("audit", s.copies[0], s.subjects[0], "")
 	if err != nil {
 		return nil, err
 	}
