@@ -220,14 +220,24 @@ func (c *Config) checkShape() error {
 	return nil
 }
 
+// Limits of times, those of scenario files: what is longer is a slip of the
+// finger, and would be noticed after hours.
+const (
+	DurationMax = 24 * time.Hour
+	WarmupMax   = time.Hour
+	TimeoutMax  = time.Hour
+)
+
 func (c *Config) checkTimes() error {
 	switch {
 	case c.Duration <= 0:
 		return invalid("duration %v: nothing would be measured", c.Duration)
-	case c.Warmup < 0:
-		return invalid("warm-up %v is negative", c.Warmup)
-	case c.Timeout < time.Millisecond:
-		return invalid("timeout %v: choose 1 ms or more", c.Timeout)
+	case c.Duration > DurationMax:
+		return invalid("duration %v: choose up to %v", c.Duration, DurationMax)
+	case c.Warmup < 0 || c.Warmup > WarmupMax:
+		return invalid("warm-up %v: choose 0 to %v", c.Warmup, WarmupMax)
+	case c.Timeout < time.Millisecond || c.Timeout > TimeoutMax:
+		return invalid("timeout %v: choose 1 ms to %v", c.Timeout, TimeoutMax)
 	case c.DialTimeout < time.Millisecond:
 		return invalid("dial timeout %v: choose 1 ms or more", c.DialTimeout)
 	case c.Every < 10*time.Millisecond:
