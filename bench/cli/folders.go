@@ -27,7 +27,15 @@ func verify(_ context.Context, stdout, _ io.Writer, args []string) error {
 		return err
 	}
 	return each(stdout, dirs, func(dir string) (string, error) {
-		return "every file is as it was written", whole(dir)
+		if err := whole(dir); err != nil {
+			return "", err
+		}
+		said := "every file is as it was written"
+		more, err := record.Unlisted(dir)
+		if more != nil {
+			said += "; of these nothing is known: " + strings.Join(more, ", ")
+		}
+		return said, err
 	})
 }
 

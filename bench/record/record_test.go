@@ -265,6 +265,23 @@ func last(t *testing.T, rows []javaRow) float64 {
 
 // TestRender: what is made again is what was written, byte for byte; what was
 // lost comes back; and raw files that changed are not covered up.
+// TestUnlisted: what lies beside a result is named.
+func TestUnlisted(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Unlisted(dir); err != nil || got != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "extra.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Unlisted(dir); err != nil || !reflect.DeepEqual(got, []string{"extra.txt"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestRender(t *testing.T) {
 	more := func(f *Folder) (map[string][]byte, error) {
 		return map[string][]byte{"more.txt": []byte(f.Run.ID)}, nil

@@ -40,6 +40,25 @@ func Verify(dir string, more ...Derive) error {
 	return nil
 }
 
+// Unlisted names what lies beside the files of a result and is none of them.
+func Unlisted(dir string) ([]string, error) {
+	listed, err := readSums(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if name := e.Name(); listed[name] == "" && name != SumsFile {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
 func otherThanDerived(dir, name string) error {
 	return fmt.Errorf("%s: %w: 'lars bench render %s' makes it again", filepath.Join(dir, name), ErrDerived, dir)
 }
