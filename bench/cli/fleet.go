@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"lars/bench/fleet"
@@ -194,6 +195,13 @@ func worker(ctx context.Context, stdout, stderr io.Writer, args []string) error 
 	if *cpus != "" {
 		if w.CPUs, err = proc.ParseCPUs(*cpus); err != nil {
 			return f.Errorf("--cpus: %v", err)
+		}
+		if allowed, err := proc.AllowedCPUs(0); err == nil {
+			for _, cpu := range w.CPUs {
+				if !slices.Contains(allowed, cpu) {
+					return f.Errorf("--cpus %s: processor %d: this process may use %v", *cpus, cpu, allowed)
+				}
+			}
 		}
 	}
 	if w.Token, err = readToken(f, *tokenFile); err != nil {

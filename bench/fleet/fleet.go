@@ -102,7 +102,7 @@ func Accept(ctx context.Context, l net.Listener, n int, name string, token []byt
 			close(done)
 			open.Wait()
 			closeWorkers(workers)
-			return nil, fmt.Errorf("%d of %d workers came: %w", len(workers), n, context.Cause(ctx))
+			return nil, &stoppedError{fmt.Sprintf("stopped when %d of %d workers had come", len(workers), n), context.Cause(ctx)}
 		}
 	}
 	close(done)
@@ -269,3 +269,14 @@ func (f *Fleet) failure(worker int, err error) error {
 	}
 	return fmt.Errorf("worker %v failed: %w", f.workers[worker], err)
 }
+
+// stoppedError says in words what was under way when a context ended, whose own
+// words mean nothing to a person.
+type stoppedError struct {
+	text  string
+	cause error
+}
+
+func (e *stoppedError) Error() string { return e.text }
+
+func (e *stoppedError) Unwrap() error { return e.cause }

@@ -248,7 +248,16 @@ func TestAcceptInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Accept(ctx, l, 1, "test", nil, nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "0 of 1") {
+	if _, err := Accept(ctx, l, 1, "test", nil, nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "0 of 1") || strings.Contains(err.Error(), "canceled") {
 		t.Error(err)
+	}
+}
+
+// TestJoinStopped: a worker whose coordinator never came says so.
+func TestJoinStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	w := Worker{Name: "w", Log: func(string, ...any) { cancel() }} // that it waits
+	if err := w.Join(ctx, "127.0.0.1:1"); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "waited for the coordinator at 127.0.0.1:1") {
+		t.Errorf("%v", err)
 	}
 }

@@ -91,7 +91,7 @@ func (w *Worker) Join(ctx context.Context, addr string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return &stoppedError{"stopped while it waited for the coordinator at " + addr, context.Cause(ctx)}
 		case <-time.After(joinPause):
 		}
 	}
