@@ -100,7 +100,7 @@ func pairConfidence(c *record.Comparison) string {
 var pairLabels = map[string]string{
 	compare.ServerCPU: "server CPU", compare.P50: "latency p50", compare.P99: "latency p99", compare.Throughput: "throughput",
 	compare.Allocs: "allocations", compare.AllocBytes: "allocated", compare.WireBytes: "wire", compare.Reads: "reads",
-	compare.Writes: "writes", compare.Waits: "waits", compare.EventsPerWait: "events", compare.Posts: "wake-ups",
+	compare.Writes: "writes", compare.Waits: "waits", compare.EventsPerWait: "events", compare.Posts: "posts",
 	compare.Switches: "switches", compare.Memory: "memory",
 	compare.Goroutines: "goroutines", compare.OpenFiles: "open files",
 }

@@ -81,6 +81,9 @@ func ratioTable(r *record.Run, title string, pairs []beside) table {
 		g.add(cells...)
 	}
 	note := fmt.Sprintf("ratios within %d rounds", r.Design.Rounds)
+	if r.Design.Rounds == 1 {
+		note = "ratios within one round"
+	}
 	if intervals {
 		note += fmt.Sprintf(", with %.0f %% intervals", 100*r.Design.Confidence)
 	} else {
