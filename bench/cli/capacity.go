@@ -100,6 +100,9 @@ func (s *sweep) check() (err error) {
 	if !(s.to > 0 && s.to <= pace.RateMax) {
 		return s.flags.Errorf("--to %v: choose a rate above 0, up to %g", s.to, float64(pace.RateMax))
 	}
+	if s.from > s.to {
+		return s.flags.Errorf("--from %v is above --to %v", s.from, s.to)
+	}
 	if err := s.slo.Check(s.duration, s.to); err != nil {
 		return s.flags.Errorf("--slo: %v", err)
 	}
@@ -110,8 +113,6 @@ func (s *sweep) check() (err error) {
 	switch {
 	case !(s.from >= least):
 		return s.flags.Errorf("--from %v: windows of %v would have too few requests for %v: choose %.0f or more, or a longer --duration", s.from, s.duration, s.slo, least)
-	case s.from > s.to:
-		return s.flags.Errorf("--from %v is above --to %v", s.from, s.to)
 	case slices.Contains([]string{pushName, "report", "reportstore", idleName, slowName}, s.workload):
 		return s.flags.Errorf("--workload %s: a capacity is found for requests with a reply: echo, churn, gethost, mixed, getroute", s.workload)
 	}

@@ -56,7 +56,7 @@ func newPair(c *command) *pair {
 	f.StringVar(&p.repo, "repo", ".", "`directory` of the repository of --base and --head")
 	f.StringVar(&p.results, "results", resultsDir, "`folder` in which baselines/CLASS/noise.json says what such verdicts are worth on this machine")
 	f.StringVar(&p.backend, "backend", "epoll", "`name` of the backend for binaries and commits")
-	f.StringVar(&p.design, "design", "auto", "`name`: auto, request-duet, process-duet or abba")
+	f.StringVar(&p.design, "design", "auto", "`name`: "+strings.Join(designs(), ", "))
 	f.IntVar(&p.epochs, "epochs", compare.EpochsDefault, "`number` of pairs of fresh processes")
 	f.IntVar(&p.slices, "slices", compare.SlicesDefault, "`number` of slices of an epoch")
 	f.DurationVar(&p.slice, "slice", 0, "`length` of a slice (500ms in a request duet, else 250ms)")
@@ -169,6 +169,10 @@ func (p *pair) config(ctx context.Context, show *live) (compare.Config, error) {
 	return c, err
 }
 
+func designs() []string {
+	return []string{"auto", record.DesignRequestDuet, record.DesignProcessDuet, record.DesignABBA}
+}
+
 // check finds what contradicts itself before anything is built.
 func (p *pair) check() error {
 	if err := p.chooseKind(); err != nil {
@@ -181,6 +185,10 @@ func (p *pair) check() error {
 		return nil
 	}
 	switch {
+	case p.epochs < 1:
+		return p.flags.Errorf("--epochs %d: nothing would be compared", p.epochs)
+	case !slices.Contains(designs(), p.design):
+		return p.flags.Errorf("--design %s: choose %s", p.design, strings.Join(designs(), ", "))
 	case p.loops < 1 || p.threads < 1:
 		return p.flags.Errorf("--loops and --generator-loops are 1 or more")
 	case slices.Contains([]string{pushName, "report", "reportstore", idleName, slowName}, p.kind.name) || p.edits > 0:

@@ -93,6 +93,12 @@ func (g *gating) parse(args []string) (done bool, err error) {
 	if g.subjects, err = g.duet.check(names); err != nil {
 		return false, err
 	}
+	// A file that was named and is not there is a slip, and nothing to learn.
+	for flag, path := range map[string]string{"noise": g.noise, "results": g.results} {
+		if _, err := os.Stat(path); err != nil && path != "" && path != resultsDir {
+			return false, f.Errorf("--%s: %v", flag, err)
+		}
+	}
 	return false, g.checkFiles()
 }
 

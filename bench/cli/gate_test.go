@@ -409,6 +409,15 @@ func TestDuetScenario(t *testing.T) {
 	}
 }
 
+// TestGateNames: a file that was named and is not there is no lack of learning.
+func TestGateNames(t *testing.T) {
+	for _, flag := range []string{"noise", "results"} {
+		if code, _, stderr := lars("gate", "--backends", "alpha", "--"+flag, "/nonexistent/here"); code != exitGateUsage || !strings.Contains(stderr, "--"+flag+": stat /nonexistent/here") {
+			t.Errorf("--%s: exit %d, %q", flag, code, stderr)
+		}
+	}
+}
+
 func TestGateRefusesOtherScenarios(t *testing.T) {
 	for name, want := range map[string]string{
 		"mixed":          "its workload is mixed, and only echo, gethost, getroute are measured here",

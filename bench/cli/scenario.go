@@ -99,7 +99,11 @@ func scenarios(_ context.Context, stdout, _ io.Writer, args []string) error {
 	if done, err := f.Parse(stdout, args); done || err != nil {
 		return err
 	}
+	asked := 0
+	f.Visit(func(*flag.Flag) { asked++ })
 	switch {
+	case asked > 1:
+		return f.Errorf("--show, --check, --schema and --names exclude each other")
 	case *schema:
 		_, err := stdout.Write(scenario.JSONSchema())
 		return err
@@ -112,6 +116,9 @@ func scenarios(_ context.Context, stdout, _ io.Writer, args []string) error {
 		return err
 	case *check != "":
 		s, err := scenario.Open(*check)
+		if errors.Is(err, fs.ErrNotExist) {
+			return f.Errorf("--check: %v: give the path of a scenario file", err)
+		}
 		if err != nil {
 			return err
 		}

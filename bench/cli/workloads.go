@@ -166,7 +166,7 @@ func (o *options) checkKind() error {
 	case len(o.payload) > 0:
 		return o.flags.Errorf("--payload is for echo: the size of %s follows from --hosts", o.kind.name)
 	case o.addr != "" || o.server != "":
-		return o.flags.Errorf("--addr and --server are for echo: %s needs a %s that knows its routes", o.kind.name, o.kind.service)
+		return o.flags.Errorf("--addr and --server are for echo: %s needs one that knows its routes: lars %s", o.kind.name, o.kind.service)
 	case o.kind.name == pushName && (o.rate != 0 || o.depth != 0 || o.idle != 0 || o.syscalls):
 		return o.flags.Errorf("push has its own pace: no --rate, --depth, --idle or --syscalls")
 	case o.kind.service == agentService && o.loops != 1:
