@@ -119,6 +119,10 @@ func TestCheck(t *testing.T) {
 			b.Run.Status, b.Run.Reasons = "invalid", []record.Reason{{Status: "invalid", Text: "interrupted"}}
 			b.Run.Design.Rounds++
 		}, ""},
+		{"a generator that failed", func(b *record.Bundle) {
+			b.Run.Status, b.Run.Reasons = "invalid", []record.Reason{{Status: "invalid", Text: "a worker failed"}}
+			b.Slices[0].Response = append(b.Slices[0].Response, b.Slices[0].Response...)
+		}, ""},
 		{"value", arm(func(a *record.Arm) { a.Metric("switches").Value *= 1.001 }), "metrics.switches.value"},
 		{"throughput", scaled("throughput", 1.5), "metrics.throughput.samples"},
 		{"server_cpu", scaled("server_cpu", 1e-6), "metrics.server_cpu.samples"},
