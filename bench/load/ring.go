@@ -22,6 +22,9 @@ type ring struct {
 	next   uint64 // the next to be sent
 	made   uint64 // the next to be made
 	reach  uint64 // one above the youngest request answered
+	// forgotten counts those given up that the ring no longer holds: as many
+	// late replies may still come.
+	forgotten uint64
 }
 
 // slotsMin leaves some history even at depth 1.
@@ -34,7 +37,11 @@ func (r *ring) push(due int64) {
 	if r.made-r.oldest == uint64(len(r.slots)) {
 		r.grow()
 	}
-	*r.at(r.made) = slot{due: due}
+	s := r.at(r.made)
+	if s.sent == givenUp {
+		r.forgotten++
+	}
+	*s = slot{due: due}
 	r.made++
 }
 
@@ -62,13 +69,17 @@ const (
 
 // answer settles request seq and returns its slot as it was.
 func (r *ring) answer(seq uint64) (slot, reply) {
-	switch {
-	case seq >= r.next:
+	if seq >= r.next {
 		return slot{}, replyUnknown
-	case seq+uint64(len(r.slots)) < r.made:
-		return slot{}, replyDuplicated // older than all memory
 	}
 	s := r.at(seq)
+	if seq+uint64(len(r.slots)) < r.made || seq < r.oldest && s.sent == unsent { // older than all memory
+		if r.forgotten == 0 {
+			return slot{}, replyDuplicated
+		}
+		r.forgotten--
+		return slot{}, replyLate
+	}
 	switch was := *s; {
 	case was.sent == givenUp:
 		s.sent = answered // only once late, then a duplicate

@@ -66,6 +66,47 @@ func TestRingExpires(t *testing.T) {
 	}
 }
 
+// TestRingForgets: a reply to one that is no longer known is late where such a
+// one was given up, and doubled where all were answered.
+func TestRingForgets(t *testing.T) {
+	for name, c := range map[string]struct {
+		settle func(r *ring, seq uint64)
+		more   uint64 // requests made afterwards: round the ring, or growing it
+		want   []reply
+	}{
+		"given up": {func(r *ring, _ uint64) { r.expire(100) }, slotsMin + 1, []reply{replyLate, replyLate}},
+		"grown":    {func(r *ring, _ uint64) { r.expire(100) }, 2*slotsMin + 1, []reply{replyLate, replyLate}},
+		"answered": {func(r *ring, seq uint64) { r.answer(seq) }, slotsMin + 1, []reply{replyDuplicated, replyDuplicated}},
+		"one of both": {func(r *ring, seq uint64) {
+			if seq == 0 {
+				r.expire(100)
+			} else {
+				r.answer(seq)
+			}
+		}, slotsMin + 1, []reply{replyLate, replyDuplicated}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sentRing(slotsMin)
+			for seq := range uint64(slotsMin) {
+				c.settle(r, seq)
+			}
+			for range c.more {
+				r.push(200)
+				r.at(r.next).sent = 200
+				r.next++
+			}
+			for seq, want := range c.want {
+				if _, got := r.answer(uint64(seq)); got != want {
+					t.Errorf("reply to %d: %d, want %d", seq, got, want)
+				}
+			}
+			if r.waiting() != c.more {
+				t.Errorf("%d wait, want %d", r.waiting(), c.more)
+			}
+		})
+	}
+}
+
 // TestRingGrows: nothing is forgotten while the ring grows around one request
 // that is never answered.
 func TestRingGrows(t *testing.T) {
