@@ -129,10 +129,27 @@ func refused(ctx context.Context, err error) error {
 // makeDir makes a temporary directory whose path has always the same length:
 // how long the path of a program is moves its stack (Mytkowicz et al. 2009).
 func makeDir() (string, error) {
+	sweep()
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
-	dir := filepath.Join(os.TempDir(), "lars-ref-"+hex.EncodeToString(id[:]))
+	dir := filepath.Join(os.TempDir(), dirPrefix+hex.EncodeToString(id[:]))
 	return dir, os.Mkdir(dir, 0o755)
+}
+
+const (
+	dirPrefix = "lars-ref-"
+	// staleAfter is longer than anything that uses a build.
+	staleAfter = 24 * time.Hour
+)
+
+// sweep removes what programs left that were killed.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*")) // the pattern is right
+	for _, dir := range dirs {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > staleAfter {
+			_ = os.RemoveAll(dir) // it may be another user's
+		}
+	}
 }
 
 // killAfter is how long an interrupted tool may take to end.

@@ -175,3 +175,30 @@ func TestHalfACheckout(t *testing.T) {
 		}
 	}
 }
+
+// TestSweep: what a killed program left is removed by a later one, and nothing
+// that may be in use.
+func TestSweep(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	fresh, err := makeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale, err := makeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * staleAfter)
+	if err := os.Chtimes(stale, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := makeDir(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(fresh); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
