@@ -56,7 +56,7 @@ func TestCompareCommands(t *testing.T) {
 
 // made is a comparison with one metric of each kind.
 func made() *record.Run {
-	low, high, mde := 1.1, 1.3, 0.04
+	low, high, mde, one := 1.1, 1.3, 0.04, 1.0
 	return &record.Run{
 		Status: "degraded", Reasons: []record.Reason{{Status: "degraded", Text: "why"}}, Notes: []string{"said before"},
 		Scenario: record.Scenario{Conns: 50, WarmupNS: 2e9},
@@ -68,6 +68,7 @@ func made() *record.Run {
 			Epochs: []record.Epoch{{Slices: make([]record.PairedSlice, 16)}},
 			Metrics: []record.ComparedMetric{
 				{Name: "server_cpu", Unit: "ns/op", Gated: true, A: 5000, B: 6000, Difference: 1000, Ratio: 1.2, Low: &low, High: &high, Confidence: 0.983, MDE: &mde, Verdict: record.VerdictRegressed},
+				{Name: "allocs", Unit: "allocs/op", Gated: true, A: 0.07, Difference: -0.07, Ratio: 1, Low: &one, High: &one, Confidence: 0.99, Verdict: record.VerdictEquivalent},
 				{Name: "switches", Unit: "switches/op", A: 0.5, B: 0.499, Difference: -0.001, Ratio: 0.998, Verdict: record.VerdictInformative},
 			},
 		},
@@ -78,8 +79,9 @@ func TestPairText(t *testing.T) {
 	text := pairText(made())
 	for _, want := range []string{
 		"new beside old: regressed\nprocess duet, 1 epoch of 16 slices after 2s of warm-up, 50 connections: because\n",
-		"server CPU  µs/req    5.00   6.00        +1.00   1.200       1.100–1.300   4.0 %   regressed\n",
-		"switches    per req   0.50   0.50            0   0.998                 –       –         (…)\n",
+		"server CPU   µs/req    5.00   6.00        +1.00   1.200       1.100–1.300   4.0 %    regressed\n",
+		"switches     per req   0.50   0.50            0   0.998                 –       –          (…)\n",
+		"allocations  per req   0.07      0        -0.07       –         too small       –   equivalent\n",
 		"98.3 % interval", "new: 3.00 system calls per request (perf): epoll_pwait 2.00, read 1.00\n", "generator: 2.00 µs of CPU and 0.50 switches per request, 3.00 events per wake-up\n", "note: said before\n", "verdict: degraded\n  - why\n",
 	} {
 		if !strings.Contains(text, want) {

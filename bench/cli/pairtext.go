@@ -25,7 +25,7 @@ func pairText(r *record.Run) string {
 			g.add(pairCells(&c.Metrics[i])...)
 		}
 		out.WriteString(g.String())
-		out.WriteString("times: centre of the epochs' ratios; MDE: the smallest change that would be found with a chance of 95 %;\n(…) takes no part in the verdict\n")
+		out.WriteString("times: centre of the epochs' ratios; MDE: the smallest change that would be found with a chance of 95 %;\n(…) takes no part in the verdict; too small: a ratio of so little would say nothing\n")
 	}
 	for _, a := range r.Arms {
 		if line := callsLine(&a); line != "" {
@@ -121,8 +121,12 @@ func pairCells(m *record.ComparedMetric) []string {
 	if known, ok := pairUnits[m.Unit]; ok {
 		u = known
 	}
-	interval, mde, verdict := notThere, notThere, m.Verdict
-	if m.Low != nil && m.High != nil {
+	times, interval, mde, verdict := fmt.Sprintf("%.3f", m.Ratio), notThere, notThere, m.Verdict
+	switch {
+	case m.Low == nil || m.High == nil:
+	case *m.Low == 1 && *m.High == 1 && m.A != m.B: // both below what counts in a ratio
+		times, interval = notThere, "too small"
+	default:
 		interval = fmt.Sprintf("%.3f–%.3f", *m.Low, *m.High)
 	}
 	if m.MDE != nil {
@@ -138,7 +142,7 @@ func pairCells(m *record.ComparedMetric) []string {
 	if m.Difference > 0 {
 		difference = "+" + difference
 	}
-	return []string{label, u.name, significant(m.A / u.size), significant(m.B / u.size), difference, fmt.Sprintf("%.3f", m.Ratio), interval, mde, verdict}
+	return []string{label, u.name, significant(m.A / u.size), significant(m.B / u.size), difference, times, interval, mde, verdict}
 }
 
 // generatorLine is what the third process did: it serves both arms of a duet.
