@@ -81,6 +81,23 @@ func staged(t *testing.T, b *record.Bundle) *record.StageTime {
 	return &b.Run.Arms[0].Stages[0]
 }
 
+// giveUp adds three requests of the first round that had no answer.
+func giveUp(b *record.Bundle) {
+	a, h := &b.Run.Arms[0], b.Hists["a"][record.StageResponse]
+	for range 3 {
+		h.Censor()
+	}
+	q := h.Percentile(99, 0.95)
+	a.Latency[0].Censored, a.Latency[0].Percentiles[0].NS = 3, q.Value
+	a.Metric("max").Samples[0].Censored = true
+	if len(a.Rounds) == 1 {
+		for name, p := range map[string]float64{"p50": 50, "p99": 99} {
+			m := a.Metric(name)
+			m.Value, m.Samples[0].Value = float64(h.Percentile(p, 0).Value), float64(h.Percentile(p, 0).Value)
+		}
+	}
+}
+
 func checkOf(t *testing.T, b *record.Bundle) error {
 	t.Helper()
 	dir := t.TempDir()
@@ -141,6 +158,11 @@ func TestCheck(t *testing.T) {
 			m.Samples = append(m.Samples, m.Samples[0])
 		}), "metrics.switches.samples"},
 		{"a lower bound", arm(func(a *record.Arm) { a.Metric("p99").Samples[0].Censored = true }), "metrics.p99.samples"},
+		{"some given up", func(b *record.Bundle) { giveUp(b) }, ""},
+		{"some given up, p50", func(b *record.Bundle) {
+			giveUp(b)
+			scaled("p50", 0.97)(b)
+		}, "metrics.p50.samples"},
 		{"percentiles", arm(func(a *record.Arm) { a.Latency[0].Percentiles[0].NS++ }), "latency.response.percentiles"},
 		{"no rounds", arm(func(a *record.Arm) { a.Rounds = nil }), "rounds"},
 		{"no latency", arm(func(a *record.Arm) { a.Latency = nil }), "latency"},
