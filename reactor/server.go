@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -49,6 +50,9 @@ func (r *Reactor) Listen(addr string, c ServerConfig) (*Server, error) {
 	}
 	o := driver.ListenOptions{Conn: end.options(), ReusePort: c.ReusePort, Backlog: c.Backlog}
 	s.ln, err = r.engine.Listen(at, o, end.opener(r, nil))
+	if c.ReusePort && errors.Is(err, driver.ErrUnsupported) {
+		return nil, fmt.Errorf("reactor: listen %s with ReusePort on %s: %w", addr, r.name, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reactor: listen %s: %w", addr, err)
 	}

@@ -126,6 +126,9 @@ func parse(stdout io.Writer, args, names []string) (o options, done bool, err er
 	if done, err = f.Parse(stdout, args); done || err != nil {
 		return o, done, err
 	}
+	if o.udp && o.reusePort {
+		return o, false, cli.Usagef("--reuseport with --udp: a UDP socket for each loop is what --loops makes already")
+	}
 	if o.config != "" {
 		if err := s.Load(o.config); err != nil {
 			return o, false, cli.Exit(cli.ExitUsage, err)

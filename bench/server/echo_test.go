@@ -129,6 +129,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--backend nope", `unknown backend "nope"`},
 		{"--listen 127.0.0.1", "want ip:port"},
 		{"--listen " + taken.Addr().String(), "address already in use: choose another port"},
+		{"--backend evio --listen 127.0.0.1:0 --reuseport", "with ReusePort on evio: not supported by this backend"},
+		{"--udp --reuseport", "--reuseport with --udp"},
 		{"--loops 0", "whole number from 1 to 1024"},
 		{"--body-max 99999999", "BodyBytesMax"},
 		{"--config " + bad, `bad.conf:2: [reactor] port: "high" is not a whole number`},
