@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"encoding/json"
+	"regexp"
 	"testing"
 	"time"
 	"unsafe"
@@ -57,6 +59,17 @@ func batch(n int) []byte {
 func TestConnIsTwoLines(t *testing.T) {
 	if n := unsafe.Sizeof(Conn{}); n != 128 {
 		t.Errorf("a Conn has %d bytes", n)
+	}
+}
+
+// TestStatsKeys: the statistics have one style of names, at every depth.
+func TestStatsKeys(t *testing.T) {
+	b, err := json.Marshal(Stats{Loops: make([]LoopStats, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := regexp.MustCompile(`"[^"]*[A-Z][^"]*":`).Find(b); key != nil {
+		t.Errorf("a key is %s", key)
 	}
 }
 

@@ -94,7 +94,8 @@ type Stats struct {
 // LoopStats are the driver's figures of one loop and its messages.
 type LoopStats struct {
 	driver.LoopStats
-	MessagesIn, MessagesOut uint64
+	MessagesIn  uint64 `json:"messages_in"`
+	MessagesOut uint64 `json:"messages_out"`
 }
 
 // Stats reads the reactor's counters without stopping its loops. The figures

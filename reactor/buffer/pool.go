@@ -45,9 +45,11 @@ type Pool struct {
 
 // Stats of a pool at one moment, in bytes except Refused.
 type Stats struct {
-	InUse, Peak, Max int64
-	Cached           int64
-	Refused          uint64 // times Get returned ErrPool
+	InUse   int64  `json:"in_use"`
+	Peak    int64  `json:"peak"`
+	Max     int64  `json:"max"`
+	Cached  int64  `json:"cached"`
+	Refused uint64 `json:"refused"` // times Get returned ErrPool
 }
 
 // New makes an empty pool.

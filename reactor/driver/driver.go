@@ -153,17 +153,17 @@ type Loop interface {
 // LoopStats counts since the engine opened. A counter that a backend cannot
 // know stays zero.
 type LoopStats struct {
-	Busy       time.Duration // time spent in callbacks and their input and output
-	Conns      int64         // connections open now
-	Waits      uint64        // times the loop asked for events
-	Events     uint64        // events handled
-	Wakeups    uint64        // times it was woken by Post
-	Reads      uint64        // system calls that read
-	Writes     uint64        // system calls that wrote
-	ReadBytes  uint64
-	WriteBytes uint64
-	Timers     uint64 // timers that ran
-	Tasks      uint64 // posted functions that ran
+	Busy       time.Duration `json:"busy_ns"` // time spent in callbacks and their input and output
+	Conns      int64         `json:"conns"`   // connections open now
+	Waits      uint64        `json:"waits"`   // times the loop asked for events
+	Events     uint64        `json:"events"`  // events handled
+	Wakeups    uint64        `json:"wakeups"` // times it was woken by Post
+	Reads      uint64        `json:"reads"`   // system calls that read
+	Writes     uint64        `json:"writes"`  // system calls that wrote
+	ReadBytes  uint64        `json:"read_bytes"`
+	WriteBytes uint64        `json:"write_bytes"`
+	Timers     uint64        `json:"timers"` // timers that ran
+	Tasks      uint64        `json:"tasks"`  // posted functions that ran
 }
 
 // ConnOptions of a TCP connection. Zero values are the defaults.
