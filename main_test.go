@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +44,14 @@ func TestListBackends(t *testing.T) {
 		if !strings.HasPrefix(lines[i+1], name+" ") {
 			t.Errorf("line %d of the table is %q, want backend %s", i+1, lines[i+1], name)
 		}
+	}
+	var asJSON bytes.Buffer
+	var rows []listedBackend
+	if code := cli.Main(commands().Run, &asJSON, &stderr, []string{"backends", "--json"}); code != cli.ExitOK {
+		t.Fatalf("code %d: %s", code, stderr.String())
+	}
+	if err := json.Unmarshal(asJSON.Bytes(), &rows); err != nil || !slices.Equal(rows, listed()) {
+		t.Errorf("as JSON: %v, %s", err, asJSON.String())
 	}
 	if !strings.Contains(names.String(), "epoll\n") {
 		t.Errorf("names: %q", names.String())
