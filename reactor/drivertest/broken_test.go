@@ -106,6 +106,7 @@ var broken = []struct {
 	{bugEOFAsNil, "closed with nil", []string{"Close/HalfCloseSlowReader/accepted"}},
 	{bugCloseDrops, "", []string{"Close/SendsAllFirst/dialled"}},
 	{bugCloseResets, "before Close(nil)", []string{"Close/UnreadInput/accepted", "Close/UnreadInput/dialled"}},
+	{bugResetIsEnd, "want ECONNRESET", []string{"Reset/AfterClose/accepted", "Reset/AfterClose/dialled"}},
 	{bugAbortWaits, "Closed", []string{"Close/AbortDropsOutput/accepted"}},
 	{bugAllocAfterClose, "ErrClosed", []string{"Close/InTask/accepted"}},
 	{bugAddressesGo, "in Closed", []string{"Close/AddressesStay/accepted"}},

@@ -68,6 +68,7 @@ const (
 	bugEOFAsNil            bug = "says nil for the peer's close"
 	bugCloseDrops          bug = "drops output at Close(nil)"
 	bugCloseResets         bug = "closes while the kernel holds output and the peer sends"
+	bugResetIsEnd          bug = "takes a reset after Close(nil) for an end"
 	bugAbortWaits          bug = "sends output before a close with a cause"
 	bugAllocAfterClose     bug = "allocates on a closing connection"
 	bugAddressesGo         bug = "loses the local address in Closed"

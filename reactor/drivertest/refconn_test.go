@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -147,6 +148,12 @@ func (c *refConn) show(fresh bool) {
 		c.in = c.in[:0]
 		c.ack() // what comes is dropped
 		return
+	}
+	if c.closing && c.cause == nil && c.ended != nil && c.ended != io.EOF {
+		if bug == bugResetIsEnd {
+			c.ended = nil
+		}
+		c.finish(c.ended)
 	}
 	if deaf() || c.closing || c.closed {
 		return

@@ -15,6 +15,7 @@ func resetCases() []testCase {
 	all = append(all, bothSides("Reset/WithUnsentOutput", resetWithUnsentOutput)...)
 	all = append(all, bothSides("Reset/WhilePaused", resetWhilePaused)...)
 	all = append(all, bothSides("Reset/WhileClosing", resetWhileClosing)...)
+	all = append(all, bothSides("Reset/AfterClose", resetAfterClose)...)
 	all = append(all, bothSides("Reset/WriteAfterwards", resetWriteAfterwards)...)
 	all = append(all, testCase{name: "Reset/BeforeAccept", needs: needListen, f: resetBeforeAccept})
 	return all
@@ -77,6 +78,20 @@ func resetWhileClosing(e *env) {
 	if err := c.awaitClosed(); err != nil {
 		e.checkReset(err)
 	}
+}
+
+// resetAfterClose: our kernel has all output, the peer's has not when it resets:
+// then not everything was sent, and Closed must not say so.
+func resetAfterClose(e *env) {
+	const size = 200_000 // as in closeUnreadInput
+	r, c := e.open(driver.Config{}).connect(driver.ConnOptions{SendBufferBytes: size}, hooks{})
+	c.loop.do(func() {
+		c.write(newStream(52).next(size))
+		c.Close(nil)
+	})
+	c.loop.passLoop()
+	r.reset()
+	e.checkReset(c.awaitClosed())
 }
 
 // resetWriteAfterwards writes while the loop may not know of the reset yet:
