@@ -281,6 +281,9 @@ func (c *conn) lingers() bool {
 	c.l.w.mu.Lock()
 	defer c.l.w.mu.Unlock()
 	c.s.wantSent = c.cause != io.EOF && c.s.out.len() > 0
+	if c.s.wantSent {
+		c.s.finishOutput() // the peer may wait for the end
+	}
 	return c.s.wantSent
 }
 
