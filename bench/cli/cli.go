@@ -126,12 +126,21 @@ func (c *command) refused(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: interrupted before the run", c.name)
 	}
+	return c.usage(err)
+}
+
+// usage is an error of the command line, with a pointer to the command's help where
+// a value is what is wrong.
+func (c *command) usage(err error) error {
+	if errors.Is(err, load.ErrConfig) {
+		return cli.Usagef("%s: %s\nRun '%s --help' for what is allowed.", c.name, plain(err), c.name)
+	}
 	return cli.Usagef("%s: %s", c.name, plain(err))
 }
 
 func (c *command) failed(err error) error {
 	if errors.Is(err, run.ErrRefused) || errors.Is(err, load.ErrConfig) {
-		return cli.Usagef("%s: %s", c.name, plain(err))
+		return c.usage(err)
 	}
 	return fmt.Errorf("%s: %w", c.name, err)
 }

@@ -239,7 +239,7 @@ func TestRefusals(t *testing.T) {
 		{"run --backend alpha --arrivals sometimes", "choose poisson or constant"},
 		{"run --backend alpha --payload -1", "choose 0"},
 		{"run --backend alpha --udp --idle 10", "UDP has none"},
-		{"run --backend alpha --duration 0s", "nothing would be measured"},
+		{"run --backend alpha --duration 0s", "nothing would be measured\nRun 'lars bench run --help'"},
 		{"run --backend alpha --duration soon", "-duration"},
 		{"run --backend alpha --out /proc/nowhere", "can be written"},
 		{"run --workload nope", "Known: echo, churn, idle, slow, gethost, getroute, mixed, report, reportstore, push"},
