@@ -287,13 +287,14 @@ func (c *refConn) wrote(n int, err error) {
 	}
 }
 
-// linger finishes when the peer's kernel has all output.
+// linger finishes when the peer's kernel has all output, or the peer has ended: it
+// may have reset since, and would never acknowledge.
 func (c *refConn) linger() {
 	if c.closed {
 		return
 	}
 	unacked := 0
-	if raw, err := c.tcp.SyscallConn(); err == nil && c.cause == nil && c.loop.en.bug != bugCloseResets {
+	if raw, err := c.tcp.SyscallConn(); err == nil && c.cause == nil && c.ended == nil && c.loop.en.bug != bugCloseResets {
 		_ = raw.Control(func(fd uintptr) { unacked, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
 	}
 	if unacked == 0 {
