@@ -30,6 +30,10 @@ func (s *largeLog) Policies(context.Context, ...store.Module) ([]store.Policy, e
 	return nil, nil
 }
 
+func (s *largeLog) Suspicions(context.Context, time.Time) ([]store.Suspicion, error) {
+	return nil, nil
+}
+
 func (s *largeLog) Version(context.Context) (int64, error) {
 	s.looks.Add(1)
 	return 1, nil
