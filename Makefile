@@ -35,7 +35,7 @@ race: ## all tests under the race detector
 	$(GO) test -race -timeout 20m ./...
 
 plain: ## the tests that the race detector leaves out or makes smaller: full sizes, allocations, many seeds
-	$(GO) test -timeout 20m ./backends/... ./system/dns ./simulator/virtual ./simulator/study
+	$(GO) test -timeout 20m ./backends/... ./system/dns ./simulator/virtual ./simulator/study ./simulator/agree
 
 manifests: ## those of Kubernetes, against its types
 	cd deploy/kubernetes && $(GO) vet ./... && $(GO) test ./...

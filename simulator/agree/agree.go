@@ -1,21 +1,24 @@
 // Package agree holds live runs against virtual ones of the same plans: whether
 // what callers saw over real sockets lies where virtual time says. It is for the
-// command "lars sim agree", and has the plans for it.
+// command "lars sim agree", and has the plans for it, each named after the
+// scenario of "lars sim study" that it stands for.
 //
-//	want, err := agree.Virtual(ctx, plan, 10)
-//	for _, f := range agree.Compare(want, live) { ... f.Verdict ... }
+//	want, err := agree.Virtual(ctx, plan, "", 1, 30)
+//	for _, f := range agree.Compare(plan, want, live) { ... f.Verdict ... }
 //
 // Compared is what the system decides, not how fast the machine is: the share of
-// calls that went wrong while faults lasted, and the share that still went to
-// afflicted hosts. It does not run anything live.
+// calls that went wrong, the share that still went to afflicted hosts, and how
+// many agents took these out. It does not run anything live.
 package agree
 
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
-	"slices"
+	"runtime"
 	"strings"
+	"sync"
 
 	"lars/simulator/fault"
 	"lars/simulator/outcome"
@@ -43,82 +46,68 @@ func Plan(name string) (*fault.Plan, error) {
 	return fault.Decode(name+".yaml", data)
 }
 
-// The tolerances: real clocks, and callers that are held up, move calls over the
-// border of a fault, and the real network has no fixed delay. In shares.
-const (
-	ErrorsTolerance = 0.01
-	BadTolerance    = 0.02
-)
-
-// Verdicts.
-const (
-	Inside    = "inside"
-	Tolerated = "within the tolerance"
-	Outside   = "outside"
-)
-
-// Finding is one figure of one plan.
-type Finding struct {
-	Plan      string    `json:"plan"`
-	Figure    string    `json:"figure"`
-	Virtual   []float64 `json:"virtual"` // of each seed, from the lowest on
-	Tolerance float64   `json:"tolerance"`
-	Live      float64   `json:"live"`
-	Verdict   string    `json:"verdict"`
-}
-
-// Low and High are the interval of the virtual runs: from the lowest to the
-// highest of them. Of n runs that are alike, one more lies in it with
-// probability (n-1)/(n+1).
-func (f *Finding) Low() float64 { return f.Virtual[0] }
-
-// High is the upper end; see Low.
-func (f *Finding) High() float64 { return f.Virtual[len(f.Virtual)-1] }
-
-func (f *Finding) judge() {
-	slices.Sort(f.Virtual)
-	switch {
-	case f.Low() <= f.Live && f.Live <= f.High():
-		f.Verdict = Inside
-	case f.Low()-f.Tolerance <= f.Live && f.Live <= f.High()+f.Tolerance:
-		f.Verdict = Tolerated
-	default:
-		f.Verdict = Outside
+// Virtual runs a plan in virtual time with n seeds from first on, as many at once
+// as there are processors. settings are those of the balancing, "" the default. A
+// broken promise is an error: there is nothing to agree with.
+func Virtual(ctx context.Context, p *fault.Plan, settings string, first uint64, n int) ([]outcome.Summary, error) {
+	all, errs := make([]outcome.Summary, n), make([]error, n)
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var runs sync.WaitGroup
+	for i := range all {
+		slots <- struct{}{}
+		runs.Go(func() {
+			all[i], errs[i] = run(ctx, p, settings, first+uint64(i))
+			<-slots
+		})
 	}
+	runs.Wait()
+	return all, errors.Join(errs...)
 }
 
-// Virtual runs a plan in virtual time with the seeds from 1 to n. A broken
-// promise is an error: there is nothing to agree with.
-func Virtual(ctx context.Context, p *fault.Plan, n int) (all []outcome.Summary, err error) {
-	for seed := uint64(1); seed <= uint64(n); seed++ {
-		t := outcome.New(p, seed, virtual.Least(p))
-		r, err := virtual.Run(ctx, virtual.Config{Seed: seed, Plan: p, Alike: true, Observe: t.Add})
-		if err != nil {
-			return nil, err
-		}
-		if r.Failures > 0 {
-			return nil, fmt.Errorf("%s in virtual time, seed %d: %v", p.Name, seed, r.Violations[0])
-		}
-		all = append(all, t.Summary())
+func run(ctx context.Context, p *fault.Plan, settings string, seed uint64) (s outcome.Summary, err error) {
+	t := outcome.New(p, seed, virtual.Least(p))
+	r, err := virtual.Run(ctx, virtual.Config{
+		Seed: seed, Plan: p, Alike: true, Balance: settings, Observe: t.Add,
+		Moved: t.Moved,
+	})
+	if err == nil && r.Failures > 0 {
+		err = fmt.Errorf("%s in virtual time, seed %d: %v", p.Name, seed, r.Violations[0])
 	}
-	return all, nil
+	return t.Summary(), err
 }
 
-// Compare judges a live run of a plan by virtual ones. want is not empty.
-func Compare(plan string, want []outcome.Summary, live *outcome.Summary) (all []Finding) {
+// Compare judges live runs of a plan by virtual ones. want has two or more, live
+// one or more.
+func Compare(p *fault.Plan, want, live []outcome.Summary) (all []Finding) {
 	add := func(figure string, tolerance float64, of func(*outcome.Summary) float64) {
-		f := Finding{Plan: plan, Figure: figure, Tolerance: tolerance, Live: of(live)}
-		for i := range want {
-			f.Virtual = append(f.Virtual, of(&want[i]))
-		}
+		f := Finding{Plan: p.Name, Figure: figure, Tolerance: tolerance, Virtual: apply(want, of), Live: apply(live, of)}
 		f.judge()
 		all = append(all, f)
 	}
-	if live.Phase(outcome.Faults) != nil {
-		add("errors while faults last", ErrorsTolerance, func(s *outcome.Summary) float64 { return s.Phase(outcome.Faults).ErrorShare() })
-	}
-	for i, a := range live.Afflicted {
-		add("calls to bad hosts, "+a.Fault, BadTolerance, func(s *outcome.Summary) float64 { return s.Afflicted[i].BadShare() })
+	add("errors until the faults end", CallsTolerance, errorShare)
+	for i, a := range want[0].Afflicted {
+		pairs := float64(p.Workload.Callers.Count) * a.Fair * float64(p.Workload.Modules.Count*p.Workload.Modules.Hosts)
+		add("calls to bad hosts, "+a.Fault, CallsTolerance, func(s *outcome.Summary) float64 { return s.Afflicted[i].BadShare() })
+		add("agents that took them out, "+a.Fault, AgentsTolerance, func(s *outcome.Summary) float64 { return float64(s.Afflicted[i].Ejected) / pairs })
 	}
 	return all
+}
+
+// errorShare is of the calls before the faults, too: those that are under way when
+// a host dies were due then.
+func errorShare(s *outcome.Summary) float64 {
+	wrong, calls := 0, 0
+	for _, name := range []string{outcome.Baseline, outcome.Faults} {
+		if p := s.Phase(name); p != nil {
+			wrong, calls = wrong+p.Errors, calls+p.Calls
+		}
+	}
+	return float64(wrong) / float64(max(calls, 1))
+}
+
+func apply(all []outcome.Summary, of func(*outcome.Summary) float64) (values []float64) {
+	for i := range all {
+		values = append(values, of(&all[i]))
+	}
+	return values
 }

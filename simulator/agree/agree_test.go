@@ -1,11 +1,12 @@
 package agree
 
 import (
+	"math"
+	"slices"
 	"testing"
 
+	"lars/simulator/fault"
 	"lars/simulator/live"
-	"lars/simulator/outcome"
-	"lars/simulator/workload"
 )
 
 func TestPlans(t *testing.T) {
@@ -13,10 +14,7 @@ func TestPlans(t *testing.T) {
 		t.Errorf("%v", Names())
 	}
 	for _, name := range Names() {
-		p, err := Plan(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := plan(t, name)
 		if err := live.Check(p, false); err != nil || p.Name != name {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -26,44 +24,83 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+func plan(t *testing.T, name string) *fault.Plan {
+	t.Helper()
+	p, err := Plan(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Of ten values with mean 15 and deviation 1, the mean of four more is predicted
+// within 3.25·√(1/10+1/4).
 func TestVerdicts(t *testing.T) {
+	virtual := []float64{15, 15, 16, 16, 16, 14, 14, 14, 13.5, 16.5}
+	_, deviation := spread(virtual)
+	half := 3.25 * deviation * math.Sqrt(.35)
 	for _, c := range []struct {
-		live float64
+		mean float64
 		want string
-	}{{0.1, Inside}, {0.2, Inside}, {0.15, Inside}, {0.09, Tolerated}, {0.21, Tolerated}, {0.05, Outside}, {0.3, Outside}} {
-		f := Finding{Virtual: []float64{0.2, 0.1, 0.15}, Tolerance: 0.02, Live: c.live}
+	}{
+		{15, Inside},
+		{15 + .99*half, Inside},
+		{15 - .99*half, Inside},
+		{15 + 1.01*half, Tolerated},
+		{15.19 + half, Tolerated},
+		{15.21 + half, Outside},
+		{14.79 - half, Outside},
+	} {
+		f := Finding{Virtual: virtual, Tolerance: .2, Live: []float64{c.mean - 1, c.mean + 1, c.mean - 2, c.mean + 2}}
 		if f.judge(); f.Verdict != c.want {
-			t.Errorf("%v: %s, want %s", c.live, f.Verdict, c.want)
+			t.Errorf("%v: %s, want %s: %+v", c.mean, f.Verdict, c.want, f)
+		}
+	}
+	for freedom, want := range map[int]float64{9: 3.250, 10: 3.169, 29: 2.756, 100: 2.626} {
+		if got := student(freedom); math.Abs(got-want) > .002 {
+			t.Errorf("%d: %v, want %v", freedom, got, want)
 		}
 	}
 }
 
-// Virtual runs are like each other, and unlike a system that ejects nobody.
-func TestVirtual(t *testing.T) {
-	p, err := Plan("crash")
-	if err != nil {
-		t.Fatal(err)
+// What is not the default policy comes out outside, in every plan but where it
+// decides nothing; the default with other seeds nowhere.
+func TestTellsPoliciesApart(t *testing.T) {
+	names, seeds, runs := Names(), 10, 3
+	if raceDetector { // is ten times slower
+		names, seeds, runs = []string{"s2-refuse"}, 3, 2
 	}
-	all, err := Virtual(t.Context(), p, 3)
-	if err != nil || len(all) != 3 {
-		t.Fatal(len(all), err)
-	}
-	same := Compare("crash", all, &all[1])
-	if len(same) != 2 || same[0].Verdict != Inside || same[1].Verdict != Inside {
-		t.Errorf("%+v", same)
-	}
-	blind := outcome.New(p, 1, p.End())
-	for r, at := workload.NewRandom(1, "blind"), p.Faults[0].At; at < p.End(); at += p.Faults[0].For / 1000 {
-		c := outcome.Call{At: at, Host: r.Intn(p.Workload.Modules.Hosts)}
-		if c.Host == 0 {
-			c.Result = "refused"
-		}
-		blind.Add(c)
-	}
-	s := blind.Summary()
-	for _, f := range Compare("crash", all, &s) {
-		if f.Verdict != Outside {
-			t.Errorf("no ejection, and yet %+v", f)
-		}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := plan(t, name)
+			want, err := Virtual(t.Context(), p, "", 1, seeds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []struct {
+				settings string
+				blind    []string // plans that do not tell it
+			}{
+				{"", Names()},
+				{"algorithm=rr", nil},
+				{"algorithm=rr outlier=off", nil},
+				// In these the choice of host alone keeps away from the bad one.
+				{"outlier=off", []string{"s20-stale", "s5-errors", "s6-slow"}},
+			} {
+				other, err := Virtual(t.Context(), p, c.settings, 101, runs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				findings := Compare(p, want, other)
+				outside := slices.ContainsFunc(findings, func(f Finding) bool { return f.Verdict == Outside })
+				if outside == slices.Contains(c.blind, name) {
+					t.Errorf("%q: outside %v", c.settings, outside)
+					for _, f := range findings {
+						t.Logf("%s: %.5f to %.5f, %.5f: %s", f.Figure, f.Low, f.High, f.Mean, f.Verdict)
+					}
+				}
+			}
+		})
 	}
 }

@@ -6,16 +6,9 @@ import (
 	"regexp"
 	"strconv"
 
+	"lars/simulator/outcome"
 	"lars/system/route"
 )
-
-// isOut is what a message of an agent's log says of a host.
-func isOut(message string) (out, is bool) {
-	out, is = map[string]bool{
-		"host is overloaded": true, "host is half-open": true, "host is idle": false, "host is warming": false,
-	}[message]
-	return out, is
-}
 
 // moves reads what an agent's log says about hosts.
 type moves struct {
@@ -31,7 +24,7 @@ func (l moves) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 // Handle implements slog.Handler.
 func (l moves) Handle(_ context.Context, rec slog.Record) error {
-	out, is := isOut(rec.Message)
+	out, is := outcome.IsOut(rec.Message)
 	if !is {
 		return nil
 	}
@@ -61,7 +54,7 @@ var toldForm = regexp.MustCompile(`msg="(host is [a-z-]+)" module=(\d{1,9}),(\d{
 // Write implements io.Writer.
 func (t told) Write(line []byte) (int, error) {
 	if m := toldForm.FindSubmatch(line); m != nil {
-		out, is := isOut(string(m[1]))
+		out, is := outcome.IsOut(string(m[1]))
 		modid, _ := strconv.Atoi(string(m[2])) // they are digits
 		cmdid, _ := strconv.Atoi(string(m[3]))
 		if h, err := route.ParseHost(string(m[4])); is && err == nil {

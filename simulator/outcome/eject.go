@@ -15,6 +15,18 @@ type held struct {
 	recovered time.Duration // since it ended; below 0: never
 }
 
+// IsOut is what a message of an agent's log says of a host: whether it is out of
+// use; and whether it says that at all.
+func IsOut(message string) (out, is bool) {
+	switch message {
+	case "host is overloaded", "host is half-open":
+		return true, true
+	case "host is idle", "host is warming":
+		return false, true
+	}
+	return false, false
+}
+
 // Moved notes that an agent has taken a host out, or back in.
 func (t *Tally) Moved(at time.Duration, agent, module, host int, out bool) {
 	for _, a := range t.afflicted {

@@ -11,6 +11,7 @@ import (
 	"lars/backends/sim"
 	"lars/reactor"
 	"lars/simulator/check"
+	"lars/simulator/outcome"
 	"lars/system/agent"
 	"lars/system/dns"
 	"lars/system/reporter"
@@ -276,13 +277,19 @@ func (r *run) newAgent(i int) *agentProcess {
 			RoutesFile: "routes", Files: a.files,
 			Caller: callerOf(i, a.lives).String(),
 			Wall:   a.host.Now, Seed: seed, Balance: a.settings(),
-			Log: slog.New(stateLog{slog.DiscardHandler, func(m store.Module, h store.Host, overloaded bool) {
-				r.quota.Changed(a.name, m, h, overloaded)
-			}}),
+			Log: slog.New(stateLog{slog.DiscardHandler, a.moved}),
 		})
 	}
 	a.ended = a.finish
 	return a
+}
+
+// moved notes what the agent's log says of a host.
+func (a *agentProcess) moved(m store.Module, h store.Host, message string) {
+	a.r.quota.Changed(a.name, m, h, message == "host is overloaded")
+	if out, is := outcome.IsOut(message); is && a.r.cfg.Moved != nil {
+		a.r.cfg.Moved(a.r.w.Now(), a.index, int(m.ModID)-1, a.r.numberOfHost(h), out)
+	}
 }
 
 // classic says whether the agent balances as the original does. The first does,

@@ -60,6 +60,9 @@ type Config struct {
 	Balance string
 	// Observe, when not nil, is told of every call as it ends.
 	Observe func(outcome.Call)
+	// Moved, when not nil, is told that an agent took a host out, or back in; by
+	// its place in the pool of its module.
+	Moved func(at time.Duration, agent, module, host int, out bool)
 	// Tamper breaks the system on purpose, to test the checks.
 	Tamper Tamper
 }
@@ -323,14 +326,13 @@ func (r *run) seedOf(name string, life int) uint64 {
 // stateLog reads what an agent's log says about hosts.
 type stateLog struct {
 	slog.Handler
-	on func(m store.Module, h store.Host, overloaded bool)
+	on func(m store.Module, h store.Host, message string)
 }
 
 func (l stateLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l stateLog) Handle(_ context.Context, rec slog.Record) error {
-	state, ok := strings.CutPrefix(rec.Message, "host is ")
-	if !ok {
+	if !strings.HasPrefix(rec.Message, "host is ") {
 		return nil
 	}
 	var m store.Module
@@ -344,6 +346,6 @@ func (l stateLog) Handle(_ context.Context, rec slog.Record) error {
 		}
 		return true
 	})
-	l.on(m, h, state == "overloaded")
+	l.on(m, h, rec.Message)
 	return nil
 }
