@@ -10,11 +10,9 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"lars/internal/cli"
 	"lars/simulator/fault"
-	"lars/simulator/virtual"
 )
 
 // Sim is the command "lars sim". original is its form with two numbers, as the
@@ -48,11 +46,11 @@ func Sim(original cli.Func, b Backends) cli.Func {
 // chaos names the plan that is drawn from the seed.
 const chaos = "chaos"
 
-// open finds a plan: a shipped one, the drawn one, or a file.
-func open(name string, seed uint64, d time.Duration) (*fault.Plan, error) {
+// open finds a plan: a shipped one, a file, or what draw draws.
+func open(name string, draw func() *fault.Plan) (*fault.Plan, error) {
 	switch {
 	case name == chaos:
-		return virtual.Chaos(seed, d), nil
+		return draw(), nil
 	case strings.ContainsAny(name, "./"):
 		return fault.ReadFile(name)
 	}

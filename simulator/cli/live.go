@@ -86,7 +86,9 @@ func newLive(b Backends) *liveOptions {
 	o := &liveOptions{backends: b, service: map[string]*string{}}
 	f := cli.NewFlags("lars sim live", "[--backend NAME] [--plan NAME]",
 		"Runs dns, reporter, agents, callers and hosts over real sockets on this machine, under a plan of faults, watched by\n"+
-			"checkers, and writes a result of the lab. It takes as long as the plan says. Exit code 1: a promise was broken.",
+			"checkers, and writes a result of the lab. It takes as long as the plan says. Exit code 1: a promise was broken.\n\n"+
+			"Hang and slow of dns, reporter and agent need --processes; clock, and all faults of the database, need its absence.\n"+
+			"Off and rollback are for 'lars sim virtual' alone. The plan chaos draws what the flags allow.",
 		"lars sim live --backend epoll --plan slow-host", "lars sim live --backend all --plan crash --recovery 20s",
 		"lars sim live --plan my.yaml --network udp --json", "lars sim live --plan dns-down --processes",
 		"lars sim live --plan slow-host --balance algorithm=classic")
@@ -122,7 +124,7 @@ func (o *liveOptions) parse(stdout io.Writer, args []string) (done bool, err err
 	if c.Recovery < recoveryMin || c.Recovery > recoveryMax {
 		return false, o.flags.Errorf("--recovery %v: want %v to %v", c.Recovery, recoveryMin, recoveryMax)
 	}
-	if c.Plan, err = open(o.plan, c.Seed, 0); err != nil {
+	if c.Plan, err = open(o.plan, func() *fault.Plan { return live.Chaos(c.Seed, o.processes) }); err != nil {
 		return false, o.flags.Errorf("%v", err)
 	}
 	if err := live.Check(c.Plan, o.processes); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lars/internal/cli"
+	"lars/simulator/fault"
 	"lars/simulator/virtual"
 )
 
@@ -32,7 +33,7 @@ func runVirtual(ctx context.Context, stdout, _ io.Writer, args []string) error {
 	if done, err := f.Parse(stdout, args); done || err != nil {
 		return err
 	}
-	p, err := open(o.plan, o.seed, o.long)
+	p, err := open(o.plan, func() *fault.Plan { return virtual.Chaos(o.seed, o.long) })
 	if err != nil {
 		return f.Errorf("%v", err)
 	}

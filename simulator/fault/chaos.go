@@ -11,8 +11,9 @@ import (
 const burst = 20 * time.Second
 
 // Chaos draws a plan from a seed: faults of all kinds that begin within the
-// time from and are over by the time to, a handful in each burst.
-func Chaos(seed uint64, spec workload.Spec, from, to time.Duration) *Plan {
+// time from and are over by the time to, a handful in each burst; of these, what
+// can is true of, nil meaning all.
+func Chaos(seed uint64, spec workload.Spec, from, to time.Duration, can func(*Fault) bool) *Plan {
 	r := workload.NewRandom(seed, "chaos")
 	p := &Plan{Name: "chaos", About: fmt.Sprintf("drawn from seed %d", seed), Workload: spec}
 	if many := workload.NewRandom(seed, "services"); many.Chance(0.25) {
@@ -24,7 +25,7 @@ func Chaos(seed uint64, spec workload.Spec, from, to time.Duration) *Plan {
 	}
 	for range min(tries, FaultsMax) {
 		f := p.draw(r, from, to)
-		ok := true
+		ok := can == nil || can(&f)
 		f.check(func(string, string, ...any) { ok = false })
 		for i := range p.Faults {
 			ok = ok && !f.contradicts(&p.Faults[i])

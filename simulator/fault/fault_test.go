@@ -97,8 +97,8 @@ func TestTargets(t *testing.T) {
 func TestChaos(t *testing.T) {
 	seen := map[Kind]int{}
 	for seed := range uint64(300) {
-		p := Chaos(seed, workload.Default(), 5*time.Second, 30*time.Second)
-		if !reflect.DeepEqual(p, Chaos(seed, workload.Default(), 5*time.Second, 30*time.Second)) {
+		p := Chaos(seed, workload.Default(), 5*time.Second, 30*time.Second, nil)
+		if !reflect.DeepEqual(p, Chaos(seed, workload.Default(), 5*time.Second, 30*time.Second, nil)) {
 			t.Fatal("it differs from itself")
 		}
 		if p.End() > 30*time.Second {

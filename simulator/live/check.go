@@ -2,11 +2,13 @@ package live
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"lars/simulator/fault"
+	"lars/simulator/workload"
 )
 
 // The limits of one machine.
@@ -31,18 +33,8 @@ func Check(p *fault.Plan, processes bool) error {
 	var errs []error
 	fail := func(at, format string, args ...any) { errs = append(errs, p.Errorf(at, format, args...)) }
 	for i := range p.Faults {
-		f := &p.Faults[i]
-		at := "faults[" + itoa(i) + "]"
-		service := slices.Contains([]string{fault.DNS, fault.Reporter, fault.Agent}, f.Target.Kind)
-		switch {
-		case !slices.Contains(can, f.Kind):
-			fail(at+".fault", "%s cannot be done live, only by 'lars sim virtual'; allowed: %s", f.Kind, kinds())
-		case (f.Kind == fault.Hang || f.Kind == fault.Slow) && service && !processes:
-			fail(at+".fault", "%s of %v needs --processes; allowed without: crash, clock, network, partition", f.Kind, f.Target)
-		case f.Kind == fault.Clock && processes:
-			fail(at+".fault", "clock of %v cannot be set with --processes, which read the machine's; allowed: without --processes", f.Target)
-		case f.Target.Kind == fault.Database && processes:
-			fail(at+".target", "database cannot be disturbed with --processes; allowed: without --processes")
+		if key, why := cannot(&p.Faults[i], processes); why != "" {
+			fail("faults["+itoa(i)+"]."+key, "%s", why)
 		}
 	}
 	w := &p.Workload
@@ -59,6 +51,34 @@ func Check(p *fault.Plan, processes bool) error {
 		fail("workload.callers.clients", "%d clients of all callers are too many to run live; allowed: up to %d", n, inFlight)
 	}
 	return errors.Join(errs...)
+}
+
+// cannot says why a fault cannot be done live, and which key of it is to blame; ""
+// when it can be.
+func cannot(f *fault.Fault, processes bool) (key, why string) {
+	service := slices.Contains([]string{fault.DNS, fault.Reporter, fault.Agent}, f.Target.Kind)
+	switch {
+	case !slices.Contains(can, f.Kind):
+		return "fault", fmt.Sprintf("%s cannot be done live, only by 'lars sim virtual'; allowed: %s", f.Kind, kinds())
+	case (f.Kind == fault.Hang || f.Kind == fault.Slow) && service && !processes:
+		return "fault", fmt.Sprintf("%s of %v needs --processes; allowed without: crash, clock, network, partition", f.Kind, f.Target)
+	case f.Kind == fault.Clock && processes:
+		return "fault", fmt.Sprintf("clock of %v cannot be set with --processes, which read the machine's; allowed: without --processes", f.Target)
+	case f.Target.Kind == fault.Database && processes:
+		return "target", "database cannot be disturbed with --processes; allowed: without --processes"
+	}
+	return "", ""
+}
+
+// chaosFor is the time by which drawn faults are over.
+const chaosFor = 20 * time.Second
+
+// Chaos is the plan that a seed stands for, of the faults that can be done live.
+func Chaos(seed uint64, processes bool) *fault.Plan {
+	return fault.Chaos(seed, workload.Any(seed), warmUp, chaosFor, func(f *fault.Fault) bool {
+		_, why := cannot(f, processes)
+		return why == ""
+	})
 }
 
 func kinds() string {

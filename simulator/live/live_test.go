@@ -270,3 +270,22 @@ func TestRecovered(t *testing.T) {
 		t.Errorf("no calls at all: %v", r.log.First)
 	}
 }
+
+// Drawn plans are such as can be run.
+func TestChaos(t *testing.T) {
+	for _, processes := range []bool{false, true} {
+		kinds := map[fault.Kind]bool{}
+		for seed := range uint64(100) {
+			p := Chaos(seed, processes)
+			if err := Check(p, processes); err != nil {
+				t.Errorf("seed %d, processes %v: %v", seed, processes, err)
+			}
+			for _, f := range p.Faults {
+				kinds[f.Kind] = true
+			}
+		}
+		if len(kinds) < 12 || kinds[fault.Clock] == processes {
+			t.Errorf("processes %v: only %v", processes, kinds)
+		}
+	}
+}

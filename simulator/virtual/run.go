@@ -152,7 +152,7 @@ func Least(p *fault.Plan) time.Duration { return max(p.End(), warmUp) + settleFo
 // short as it makes sense.
 func Chaos(seed uint64, d time.Duration) *fault.Plan {
 	faults := max(d-settleFor-calmFor, chaosFor)
-	return fault.Chaos(seed, workload.Any(seed), warmUp, faults)
+	return fault.Chaos(seed, workload.Any(seed), warmUp, faults, nil)
 }
 
 // Run runs a plan. It ends early, with ctx's error, when ctx does.
