@@ -25,6 +25,9 @@ func Chaos(seed uint64, spec workload.Spec, from, to time.Duration, can func(*Fa
 	}
 	for range min(tries, FaultsMax) {
 		f := p.draw(r, from, to)
+		for n := 0; can != nil && !can(&f) && n < 100; n++ {
+			f = p.draw(r, from, to)
+		}
 		ok := can == nil || can(&f)
 		f.check(func(string, string, ...any) { ok = false })
 		for i := range p.Faults {

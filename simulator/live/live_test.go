@@ -280,6 +280,9 @@ func TestChaos(t *testing.T) {
 			if err := Check(p, processes); err != nil {
 				t.Errorf("seed %d, processes %v: %v", seed, processes, err)
 			}
+			if len(p.Faults) == 0 {
+				t.Errorf("seed %d, processes %v: no faults", seed, processes)
+			}
 			for _, f := range p.Faults {
 				kinds[f.Kind] = true
 			}
