@@ -100,6 +100,7 @@ func (c *caller) call(at time.Duration, module int) {
 		x.Result = "overload"
 	case errors.Is(err, lars.ErrNotExist):
 		x.Result = "no host"
+		c.r.noHost(c, module)
 	case err != nil:
 		x.Result = "no answer"
 	default:

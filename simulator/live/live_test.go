@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -268,6 +269,36 @@ func TestRecovered(t *testing.T) {
 	r := newRun(Config{Plan: decode(t, "name: a\n"), Recovery: recoveryDefault})
 	if r.recovered(); r.log.Count != 1 {
 		t.Errorf("no calls at all: %v", r.log.First)
+	}
+}
+
+// An agent forgets no module that it had the time to keep, and no host starves
+// once all is well for long enough.
+func TestKnownAndShare(t *testing.T) {
+	p := decode(t, "workload:\n  modules: {count: 1, hosts: 2}\n")
+	r := newRun(Config{Plan: p, Recovery: 2 * starveAfter})
+	r.meter = newMeter(r.end, time.Now())
+	r.script, r.hosts = newScript(r), &hosts{pool: 2, all: []*host{{addr: netip.MustParseAddrPort("127.64.0.1:1")}, {addr: netip.MustParseAddrPort("127.64.0.2:1"), place: 1}}}
+	r.editor = newEditor(r)
+	c := &caller{r: r}
+	r.routesAtFirst()
+	r.noHost(c, 0) // not known yet
+	r.picked(c, 0, r.hosts.at(0, 0).addr)
+	r.killed(0, time.Second)
+	r.noHost(c, 0) // no time to keep it
+	if r.log.Count > 0 {
+		t.Fatal(r.log.First)
+	}
+	r.picked(c, 0, r.hosts.at(0, 0).addr)
+	r.killed(0, time.Hour)
+	if r.noHost(c, 0); r.log.Count != 1 || r.log.First[0].Checker != "known" {
+		t.Errorf("a module that was forgotten: %v", r.log.First)
+	}
+	for range 100 {
+		r.ended(c, outcome.Call{At: r.end - time.Second, Host: 0}, 0)
+	}
+	if r.recovered(); r.log.Count != 2 || r.log.First[1].Checker != "share" {
+		t.Errorf("one host alone gets calls: %v", r.log.First)
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	silenceFor      = 15 * time.Second // until who was cut off has given up connections that stand still
 	pickBound       = 5 * time.Second  // from an edit to every agent
 	answerSlack     = 2 * time.Second  // beyond the time of all tries
+	keepBound       = 10 * time.Second // from a route to the disk of an agent
+	starveAfter     = 70 * time.Second // from the last fault until every host must have its share, as in virtual time
 	convergeWithin  = 60 * time.Second
 	endWithin       = 60 * time.Second // the orderly end of all services
 	errorsMax       = 0.05             // share of calls that fail in the end, beside those that always do
@@ -100,6 +102,8 @@ type run struct {
 	picks   *check.Picks
 	routes  *check.Routes
 	errors  *check.Errors
+	known   *check.Known
+	share   *check.Share
 	tally   *outcome.Tally
 	meter   *meter
 	calls   int
@@ -157,6 +161,8 @@ func newRun(c Config) *run {
 	r.picks = check.NewPicks(&r.log, pickBound)
 	r.routes = check.NewRoutes(&r.log)
 	r.errors = check.NewErrors(&r.log)
+	r.known = check.NewKnown(&r.log, keepBound)
+	r.share = check.NewShare(&r.log)
 	r.tally = outcome.New(c.Plan, c.Seed, r.end)
 	for i := range w.Modules.Count {
 		r.names = append(r.names, store.Module{ModID: int32(i + 1), CmdID: int32(i%3 + 1)})
@@ -310,8 +316,29 @@ func (r *run) picked(c *caller, module int, addr netip.AddrPort) *host {
 	since := r.script.routesSince(c.index, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.known.Known(now, agentName(c.index), r.names[module])
 	r.picks.Picked(now, r.names[module], store.Host{IP: ipOf(addr.Addr()), Port: addr.Port()}, since)
 	return r.hosts.find(addr)
+}
+
+// noHost notes that an agent knows none for a module; but for early answers that
+// come late.
+func (r *run) noHost(c *caller, module int) {
+	now := r.now()
+	if r.script.apart(c.index, now) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known.Unknown(now, agentName(c.index), r.names[module])
+}
+
+// killed notes that an agent's life ended, once another is to begin.
+func (r *run) killed(agent int, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.routes.Restarted(agentName(agent))
+	r.known.Killed(at, agentName(agent))
 }
 
 // ended notes the end of a call.
@@ -326,18 +353,28 @@ func (r *run) ended(_ *caller, x outcome.Call, getHost time.Duration) {
 	r.meter.add(x, getHost)
 	if x.At >= r.calm() {
 		r.errors.Call(x.Result)
+		if x.Host >= 0 {
+			r.share.Picked(r.names[x.Module], r.hosts.at(x.Module, x.Host).name())
+		}
 	}
 }
 
 // calm is since when calls must go well again.
 func (r *run) calm() time.Duration { return r.end - r.cfg.Recovery/3 }
 
-// recovered checks that they do, when they had the time to.
+// recovered checks that they do, and that every host has its share, when they had
+// the time to.
 func (r *run) recovered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := &r.cfg.Plan.Workload; r.cfg.Recovery >= settleFor {
 		r.errors.Final(r.now(), w.Hosts.ErrorsMax()+errorsMax, w.Callers.Due(r.calm(), r.end))
+	}
+	if r.calm()-r.cfg.Plan.End() < starveAfter {
+		return
+	}
+	for _, m := range r.names {
+		r.share.Final(r.now(), m, r.editor.model[m])
 	}
 }
 

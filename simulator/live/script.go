@@ -151,9 +151,7 @@ func (s *script) finish(a *active) {
 	case fault.Crash:
 		for i, v := range s.services(a) {
 			if a.Target.Kind == fault.Agent {
-				s.r.mu.Lock()
-				s.r.routes.Restarted(agentName(slices.Index(s.r.services.agents, v)))
-				s.r.mu.Unlock()
+				s.r.killed(slices.Index(s.r.services.agents, v), a.At)
 			}
 			v.revive(func(err error) { s.r.failf("end", "service %d of %v does not start again: %v", i+1, a.Target, err) })
 		}
