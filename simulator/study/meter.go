@@ -2,6 +2,7 @@ package study
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"lars/system/balance"
@@ -27,6 +28,15 @@ type meter struct {
 	keys                  []int16
 	kept, moved           int
 	shadow                shadow
+	load                  load
+	probes, messages      int
+	paid                  []pay // of agents, at each host
+}
+
+// pay is what an agent's failures at a host came to until it took it out.
+type pay struct {
+	failed int
+	out    bool
 }
 
 // tally is a second.
@@ -47,13 +57,18 @@ func newMeter(w *world) *meter {
 		m.out = append(m.out, make([]time.Duration, n))
 	}
 	m.keys = make([]int16, s.Keys+1)
+	m.load, m.paid = newLoad(n, m.from), make([]pay, n*s.Agents)
 	return m
 }
 
 func (m *meter) inside(at time.Duration) bool { return at >= m.from && at < m.to }
 
 // picked counts that a call goes to a host.
-func (m *meter) picked(r *request, h int) {
+func (m *meter) picked(r *request, h int, probe bool) {
+	if m.inside(r.at) {
+		m.load.pass(r.at, m.w.s.Hosts)
+	}
+	m.load.flying[h]++
 	t := &m.seconds[r.at/second]
 	if m.bad[h] {
 		t.bad++
@@ -68,6 +83,10 @@ func (m *meter) picked(r *request, h int) {
 	if !m.inside(r.at) {
 		return
 	}
+	if m.load.most = max(m.load.most, m.load.flying[h]); probe {
+		m.probes++
+	}
+	m.load.rates[h].now++
 	m.perHost[h]++
 	if r.at < m.from+second {
 		m.firstSecond[h]++
@@ -85,10 +104,19 @@ func (m *meter) picked(r *request, h int) {
 	}
 }
 
-// count takes in how a call went; of poison, nothing.
-func (m *meter) count(r *request, _ int, ok bool, took time.Duration) {
+// count takes in how a call went that had gone to a host, -1 for none; of poison,
+// nothing.
+func (m *meter) count(r *request, h int, ok bool, took time.Duration) {
+	if h >= 0 {
+		m.load.flying[h]--
+	}
 	if r.poison {
 		return
+	}
+	if h >= 0 && !ok && m.bad[h] && m.inside(m.w.now) {
+		if p := m.pays(int(r.agent), h); !p.out {
+			p.failed++
+		}
 	}
 	t := &m.seconds[r.at/second]
 	t.calls++
@@ -114,6 +142,15 @@ func (m *meter) count(r *request, _ int, ok bool, took time.Duration) {
 	}
 }
 
+func (m *meter) pays(a, h int) *pay { return &m.paid[a*len(m.bad)+h] }
+
+// said counts messages that hints take.
+func (m *meter) said(n int) {
+	if m.inside(m.w.now) {
+		m.messages += n
+	}
+}
+
 // changes counts what an agent does with its hosts.
 func (m *meter) changes(a int, list []balance.Change) {
 	now := m.w.now
@@ -125,6 +162,7 @@ func (m *meter) changes(a int, list []balance.Change) {
 			*out = now
 			if m.inside(now) {
 				m.flips++
+				m.pays(a, h).out = true
 			}
 			// What a host did wrong may come to light a little later.
 			if s := &m.w.hosts[h]; now > m.from && (m.w.s.AllBad || s.faultyUntil+2*second < now) {
@@ -171,11 +209,30 @@ func (m *meter) finish() {
 	v[StepErrors] = 100 * share(m.stepFailed, m.stepCalls)
 	v[KeptOut] = m.longest.Seconds()
 	v[Goodput] = float64(m.calls-m.failed) / (s.Window.Seconds() * float64(capacity*s.Hosts))
+	v[FlightMean], v[FlightP99] = m.load.flight()
+	v[FlightMax] = float64(m.load.most)
+	v[Herd] = m.load.herd(m.well, s.Hosts)
+	v[Probes], v[Messages] = 100*share(m.probes, m.calls), 1000*share(m.messages, m.calls)
+	v[ErrorsToEject] = m.errorsToEject()
 	if n := len(s.Faults); n > 0 {
 		v[Amplification] = (1 - errors) / (1 - s.Faults[0].Errors)
 		v[RestartErrors] = float64(m.failed) / float64(n)
 	}
 	m.times()
+}
+
+// well reports whether nothing happens to a host that does not happen to all.
+func (m *meter) well(h int) bool { return !m.bad[h] || !slices.Contains(m.bad[:m.w.s.Hosts], false) }
+
+// errorsToEject is the mean over agents and bad hosts.
+func (m *meter) errorsToEject() float64 {
+	failed, pairs := 0, 0
+	for i, p := range m.paid {
+		if m.bad[i%len(m.bad)] {
+			failed, pairs = failed+p.failed, pairs+1
+		}
+	}
+	return share(failed, pairs)
 }
 
 // times computes what follows from the seconds.

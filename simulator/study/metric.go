@@ -26,6 +26,13 @@ const (
 	Moved
 	StepErrors
 	KeptOut
+	ErrorsToEject
+	Probes
+	Messages
+	FlightMean
+	FlightP99
+	FlightMax
+	Herd
 	metrics // how many there are
 )
 
@@ -60,5 +67,12 @@ func (m Metric) Info() Info {
 		{"moved", "calls moved", "%", "calls that met another host than the last with their key", false, 1},
 		{"step_errors", "errors there", "%", "errors of the two agents whose clocks step", false, 2},
 		{"kept_out", "kept out", "s", "longest time after the fault for which one of those two had the host out; the rest of the run at most", false, 1},
+		{"errors_to_eject", "errors until out", "", "failed calls of an agent at a bad host until it takes it out; until the window's end if it never does", false, 1},
+		{"probes", "probes", "%", "share of the calls that went to hosts that are out, to find out about them", false, 2},
+		{"messages", "messages", "/1000 calls", "what hints cost: an agent's words of a second that its suspicions changed, and what is pushed to an agent when their sums did", false, 1},
+		{"in_flight_mean", "in flight", "", "calls at a host that somebody waits for, served and queued; mean over hosts and tenths of a second", false, 1},
+		{"in_flight_p99", "in flight, p99", "", "the same, the 99 % quantile", false, 1},
+		{"in_flight_max", "in flight, max", "", "the most at one host at any time of the window", false, 1},
+		{"herd", "herd", "", "variance of a host's calls in a tenth of a second, over their mean; of the hosts that are well; by chance alone it is 1", false, 2},
 	}[m]
 }

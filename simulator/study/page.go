@@ -151,7 +151,7 @@ func (t *Table) page() string {
 		"The same command makes the same bytes.\n\n", t.Seeds, len(t.Policies), len(t.Scenarios), t.Seeds)
 	b.WriteString("The model: agents with a balancer each; hosts with 4 servers and one queue, 20 ms of work for a call (6 + 14 exponential); Poisson arrivals; " +
 		"who waits longer than the time-out gives up, and the queue drops the call; reports reach the agent 0.5 ms after the answer; a round trip takes 1 ms. " +
-		"Hints: agents tell once a second whom they suspect, the sum reaches the others once a second. Agents of a running system do that unless `hint_ttl=off`, so theirs is ewma+hints; \"the default\" below is the policy without (ewma+outlier). `system/balance` itself is what picks.\n\n")
+		"Hints: agents tell once a second whom they suspect, the sum reaches the others once a second. Agents of a running system do that unless `hint_ttl=off`, so \"the default\" is ewma+hints; ewma+outlier is the same without. Weights are equal but in S1w: elsewhere wrr is rr, and wrandom random. `system/balance` itself is what picks.\n\n")
 	b.WriteString("![errors](errors.svg)\n\n## Targets\n\n")
 	t.targetTable(&b)
 	t.words(&b)

@@ -16,14 +16,15 @@ type Policy struct {
 	Wall     bool   // its time is the wall clock's
 }
 
-// Default is the name of the default policy, which others are compared with.
-const Default = "ewma+outlier"
+// Default is the name of the default policy, which others are compared with: what
+// a running system does unless its settings say otherwise.
+const Default = "ewma+hints"
 
 // Policies is all of them; the default first.
 func Policies() []Policy {
 	return []Policy{
-		{Name: Default},
-		{Name: "ewma+hints", Hints: true},
+		{Name: Default, Hints: true},
+		{Name: "ewma+outlier"},
 		{Name: "rr+hints", Settings: "algorithm=rr", Hints: true},
 		{Name: "p2c+outlier", Settings: "algorithm=p2c"},
 		{Name: "leastreq+outlier", Settings: "algorithm=leastreq"},
@@ -31,11 +32,13 @@ func Policies() []Policy {
 		{Name: "chash+outlier", Settings: "algorithm=chash"},
 		{Name: "chash-unbounded", Settings: "algorithm=chash bound=off"},
 		{Name: "rr+outlier", Settings: "algorithm=rr"},
+		{Name: "wrr+outlier", Settings: "algorithm=wrr"},
 		{Name: "classic", Settings: "algorithm=classic", Wall: true},
 		{Name: "elb", Settings: "algorithm=elb", Wall: true},
 		{Name: "p2c", Settings: "algorithm=p2c outlier=off"},
 		{Name: "ewma", Settings: "algorithm=ewma outlier=off"},
 		{Name: "wrr", Settings: "algorithm=wrr outlier=off"},
+		{Name: "wrandom", Settings: "algorithm=wrandom outlier=off"},
 		{Name: "rr", Settings: "algorithm=rr outlier=off"},
 		{Name: "random", Settings: "algorithm=random outlier=off"},
 	}

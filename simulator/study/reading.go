@@ -23,7 +23,7 @@ func targets() []target {
 		{"S7b", Amplification, .99, Default, false},
 		{"S8", Errors, 3, Default, false},
 		{"S6", P99, 100, Default, false},
-		{"S9", Errors, 2, "ewma+hints", true},
+		{"S9", Errors, 2, Default, true},
 	}
 }
 
@@ -100,6 +100,7 @@ func claims() []claim {
 		{"S1", P99, "prequal+outlier", d, literature},
 		{"S1", P99, d, "p2c+outlier", literature},
 		{"S1", Errors, "p2c", "rr+outlier", literature},
+		{"S1", FlightP99, "prequal+outlier", "rr+outlier", "literature: calls in flight are what Prequal looks at"},
 		{"S1", Errors, "rr+outlier", "elb", pilot},
 		{"S1", Errors, "elb", "classic", pilot},
 		{"S1", Errors, "classic", "rr", pilot},
@@ -113,6 +114,7 @@ func claims() []claim {
 		{"S5", Errors, "classic", "rr", "the original's intent"},
 		{"S6", P99, "prequal+outlier", d, literature},
 		{"S6", P99, d, "p2c", literature},
+		{"S6", FlightMax, "p2c", "rr", "literature: the longest of two queues is not taken"},
 		{"S6", P99, "rr+outlier", "classic", literature},
 		{"S7b", Amplification, d, "classic", "pilot: who ejects in a brown-out makes it worse"},
 		{"S7b", Amplification, "classic", "elb", pilot},
@@ -120,7 +122,7 @@ func claims() []claim {
 		{"S8", Errors, d, "elb", pilot},
 		{"S8", Errors, "elb", "classic", pilot},
 		{"S8", Errors, "rr", "p2c", pilot},
-		{"S9", Errors, "ewma+hints", d, "literature: sharing is what helps with few calls"},
+		{"S9", Errors, d, "ewma+outlier", "literature: sharing is what helps with few calls"},
 		{"S9", Errors, "rr+hints", "rr+outlier", "literature: sharing is what helps with few calls"},
 		{"S9", Errors, d, "elb", pilot},
 		{"S9", Errors, "elb", "classic", pilot},
@@ -133,6 +135,7 @@ func claims() []claim {
 		{"S13", Goodput, "rr", "rr+outlier", "literature: ejecting hosts that are merely full makes it worse"},
 		{"S14", Errors, d, "classic", "literature: ejection times that grow"},
 		{"S14", Flips, d, "classic", "literature: ejection times that grow"},
+		{"S14", Flips, "ewma+outlier", d, "hints eject again before the time has grown"},
 		{"S15", CrossZone, d, "classic", "literature: zones"},
 		{"S15", Errors, d, "ewma", "zones want ejection, or calls stay where nothing is left"},
 		{"S16", Moved, "chash+outlier", "rr", literature},

@@ -80,26 +80,26 @@ const (
 
 // Scenarios is the list, in its order.
 func Scenarios() []Scenario {
-	eject := []Metric{Errors, Leak, Eject, Recover, P99, FalsePositives}
+	eject := []Metric{Errors, Leak, Eject, ErrorsToEject, Recover, P99, FalsePositives, Probes, Messages}
 	list := []Scenario{
 		{
 			ID: "S0", Name: "steady, equal hosts", Agents: 10, Hosts: 10, Load: .7, Window: 40 * second,
 			Expected: "rr ≈ p2c ≈ ewma < prequal",
-			Show:     []Metric{Errors, P50, P99, P999, CV, Jain, FalsePositives},
+			Show:     []Metric{Errors, P50, P99, P999, CV, Jain, Herd, FlightMean, FlightP99, FlightMax, FalsePositives},
 		},
 		{
 			ID: "S1", Name: "a third of the hosts half as fast", Agents: 10, Hosts: 9, Load: .6, Window: 40 * second,
 			Chosen:   "load is of the nominal capacity, so an even share is 1.2 of what a slow host can do; nobody is told by weights",
 			Faults:   []Fault{{Count: 3, Slow: 2}},
 			Expected: "prequal < ewma < p2c ≪ rr+outlier < elb < classic < rr",
-			Show:     []Metric{Errors, P50, P99, P999, FalsePositives},
+			Show:     []Metric{Errors, P50, P99, P999, Herd, FlightMean, FlightP99, FlightMax, FalsePositives},
 		},
 		{
 			ID: "S1w", Name: "as S1, the weights tell", Agents: 10, Hosts: 9, Load: .6, Window: 40 * second,
 			Chosen:  "not in the list: weights 1 and 2, for the algorithms that heed them",
 			Faults:  []Fault{{Count: 3, Slow: 2}},
 			Weights: []uint32{1, 1, 1, 2, 2, 2, 2, 2, 2},
-			Show:    []Metric{Errors, P50, P99, P999, FalsePositives},
+			Show:    []Metric{Errors, P50, P99, P999, Herd, FlightMean, FlightP99, FlightMax, FalsePositives},
 		},
 		{
 			ID: "S2", Name: "1 of 10 refuses", Agents: 10, Hosts: 10, Load: .5, Window: 50 * second, After: 30 * second,
@@ -130,7 +130,7 @@ func Scenarios() []Scenario {
 			ID: "S6", Name: "1 of 11 slow by 20, no errors", Agents: 10, Hosts: 11, Load: .5, Window: 50 * second, Timeout: 2 * second,
 			Faults:   []Fault{{Count: 1, Slow: 20}},
 			Expected: "prequal ≈ ewma < p2c ≪ rr+outlier < classic = rr",
-			Show:     []Metric{Errors, Leak, P50, P99, P999},
+			Show:     []Metric{Errors, Leak, P50, P99, P999, Herd, FlightMean, FlightP99, FlightMax},
 		},
 		{
 			ID: "S7", Name: "all hosts fail 15 %", Agents: 10, Hosts: 10, Load: .5, Window: 50 * second, AllBad: true,
@@ -170,20 +170,20 @@ func Scenarios() []Scenario {
 			ID: "S12", Name: "1000 agents start together", Agents: 1000, Hosts: 20, Rate: .1, Before: -1, Window: 10 * second,
 			Chosen:   "counted from the first call on",
 			Expected: "random start < classic (heads aligned)",
-			Show:     []Metric{HotSpot, CV, Jain},
+			Show:     []Metric{HotSpot, CV, Jain, Herd, FlightMax},
 		},
 		{
 			ID: "S13", Name: "flash crowd: three times the calls for 10 s", Agents: 10, Hosts: 10, Load: .5, Crowd: 3, Window: 10 * second, After: 20 * second,
 			Chosen:   "no host fails, so any ejection is wrong; callers do not hold back",
 			Expected: "deadlines and throttling > none",
-			Show:     []Metric{Goodput, Recovery, P99, FalsePositives},
+			Show:     []Metric{Goodput, Recovery, P99, FlightMean, FlightP99, FlightMax, FalsePositives},
 		},
 		{
 			ID: "S14", Name: "a host flaps, 5 s up and down", Agents: 10, Hosts: 10, Load: .5, Window: 60 * second,
 			Chosen:   "1 of 10",
 			Faults:   flaps(6, 10*second),
 			Expected: "growing ejections < Envoy's base < classic",
-			Show:     []Metric{Errors, Flips, P99, FalsePositives},
+			Show:     []Metric{Errors, Flips, P99, FalsePositives, Probes, Messages},
 		},
 		{
 			ID: "S15", Name: "1 of 3 zones is lost", Agents: 9, Hosts: 12, Load: .5, Before: 20 * second, Window: 40 * second, Zones: 3,

@@ -57,12 +57,12 @@ func TestTargets(t *testing.T) {
 func TestHints(t *testing.T) {
 	s, p := pick(t, "S9", "ewma+outlier,ewma+hints")
 	tab := table(t, 5, 0, s, p)
-	if with, without := tab.Cell("S9", "ewma+hints").Values[Errors], tab.Cell("S9", Default).Values[Errors]; with.Mean > 2 || with.Mean > without.Mean/3 {
+	if with, without := tab.Cell("S9", Default).Values[Errors], tab.Cell("S9", "ewma+outlier").Values[Errors]; with.Mean > 2 || with.Mean > without.Mean/3 {
 		t.Errorf("S9: %+v with hints, %+v without", with, without)
 	}
 	s, p = pick(t, "S17h", "ewma+outlier,ewma+hints")
 	tab = table(t, 1, 0, s, p)
-	with, without := tab.Cell("S17h", "ewma+hints").Values, tab.Cell("S17h", Default).Values
+	with, without := tab.Cell("S17h", Default).Values, tab.Cell("S17h", "ewma+outlier").Values
 	if with[Errors].Mean > without[Errors].Mean+.1 || with[FalsePositives].Mean > 10 {
 		t.Errorf("S17h: %+v with hints, %+v without", with, without)
 	}
@@ -173,6 +173,54 @@ func TestHostServesInTurn(t *testing.T) {
 	// last is dropped. A second later the host is idle.
 	if m.failed != 5 || m.calls != 14 || m.latency.at(.35) > 22 || m.latency.at(.6) < 39 || m.latency.at(.6) > 43 {
 		t.Errorf("%d of %d failed, latencies %v %v", m.failed, m.calls, m.latency.at(.35), m.latency.at(.6))
+	}
+	// Nobody waits for any when the tenths of a second end.
+	if m.load.most != 13 || m.values[FlightMean] != 0 || m.load.slices != 10 || slices.ContainsFunc(m.load.flying, func(n int) bool { return n != 0 }) {
+		t.Errorf("load %d, %v, %d slices, %v", m.load.most, m.values[FlightMean], m.load.slices, m.load.flying)
+	}
+}
+
+// Two hosts, four slices: one gets two calls in each, the other eight and none
+// in turn; of the latter three are still under way at the end of the last.
+func TestLoad(t *testing.T) {
+	l := newLoad(2, second)
+	for i := range 4 {
+		l.rates[0].now, l.rates[1].now = 2, 8*(i%2)
+		if i == 3 {
+			l.flying[1] = 3
+		}
+		l.pass(second+time.Duration(i+1)*slice, 2)
+	}
+	all := func(int) bool { return true }
+	if h := l.herd(all, 2); h != 2 { // 0 and 16/4
+		t.Errorf("herd %v", h)
+	}
+	if h := l.herd(func(h int) bool { return h == 0 }, 2); h != 0 {
+		t.Errorf("herd of the even one %v", h)
+	}
+	if mean, p99 := l.flight(); mean != 3./8 || p99 != 3 {
+		t.Errorf("in flight %v, %v", mean, p99)
+	}
+}
+
+// A host refuses all: a handful of failures put it out; without ejection they
+// go on. Only hints take messages.
+func TestCosts(t *testing.T) {
+	s, p := pick(t, "S2", "rr,rr+outlier,classic,ewma+hints")
+	s[0].Agents, s[0].Rate = 2, 100
+	tab := table(t, 1, 0, s, p)
+	value := func(policy string, m Metric) float64 { return tab.Cell("S2", policy).Values[m].Mean }
+	if x := value("rr+outlier", ErrorsToEject); x < 1 || x > 8 {
+		t.Errorf("rr+outlier: %v errors until out", x)
+	}
+	if x := value("rr", ErrorsToEject); x < 400 {
+		t.Errorf("rr: %v errors until out", x)
+	}
+	if x := value("classic", Probes); x < 8 || x > 100./11 {
+		t.Errorf("classic: %v %% probes", x)
+	}
+	if a, b := value("classic", Messages), value("ewma+hints", Messages); a != 0 || b == 0 {
+		t.Errorf("messages: %v without hints, %v with", a, b)
 	}
 }
 

@@ -73,7 +73,7 @@ type world struct {
 	hosts    []server
 	chance   *workload.Random // of reports
 	suspects [][]bool         // agent, host
-	told     []bool           // hosts of which hints were given
+	told     []uint32         // agents that suspect each host, as told
 	states   []balance.HostState
 	m        *meter
 }
@@ -83,7 +83,7 @@ func run(s *Scenario, p Policy, seed uint64, requests []request) (*meter, error)
 	w := &world{
 		s: s, requests: requests, outcomes: make([]outcome, len(requests)), hints: p.Hints, wall: p.Wall,
 		hosts: make([]server, s.Hosts+s.Spares), chance: workload.NewRandom(seed, "study reports"),
-		clocks: make([]time.Duration, s.Agents), told: make([]bool, s.Hosts+s.Spares),
+		clocks: make([]time.Duration, s.Agents), told: make([]uint32, s.Hosts+s.Spares),
 	}
 	for h := range w.hosts {
 		w.hosts[h].free, w.hosts[h].slow = servers, 1
@@ -227,7 +227,7 @@ func (w *world) arrive(n uint32) {
 	}
 	h := int(c.Host.IP - firstIP)
 	o.host = int16(h)
-	w.m.picked(r, h)
+	w.m.picked(r, h, c.Probe)
 	s, trip := &w.hosts[h], w.trip(a, h)
 	switch {
 	case s.refuse:
@@ -331,11 +331,16 @@ func (w *world) tick(a int) {
 		return
 	}
 	w.states = w.agents[a].AppendStates(w.states[:0])
+	says := 0
 	for i := range w.states {
 		s := &w.states[i]
 		h := int(s.Host.IP - firstIP)
-		w.suspects[a][h] = s.Suspect || a < w.s.Liars && (w.s.Slander == 0 || h < w.s.Slander)
+		is := s.Suspect || a < w.s.Liars && (w.s.Slander == 0 || h < w.s.Slander)
+		if is != w.suspects[a][h] {
+			w.suspects[a][h], says = is, 1
+		}
 	}
+	w.m.said(says)
 }
 
 // tell gives each agent what the others suspect.
@@ -343,6 +348,7 @@ func (w *world) tell() {
 	if w.now < w.s.Before+w.s.Window+w.s.After {
 		w.q.push(w.now+second, told, 0)
 	}
+	pushes := 0
 	for h := range w.hosts {
 		all := uint32(0)
 		for a := range w.agents {
@@ -350,10 +356,12 @@ func (w *world) tell() {
 				all++
 			}
 		}
-		if all == 0 && !w.told[h] {
+		if all == 0 && w.told[h] == 0 {
 			continue
 		}
-		w.told[h] = all > 0
+		if all != w.told[h] {
+			w.told[h], pushes = all, len(w.agents)
+		}
 		for a, b := range w.agents {
 			others := all
 			if w.suspects[a][h] {
@@ -362,6 +370,7 @@ func (w *world) tell() {
 			b.Hint(w.clock(a), w.host(h).Host, others, uint32(len(w.agents)-1))
 		}
 	}
+	w.m.said(pushes)
 }
 
 // fault begins or ends one.
