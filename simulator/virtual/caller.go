@@ -192,14 +192,20 @@ func (c *caller) picked(q *call, h store.Host) {
 		c.r.share.Picked(q.module, h)
 	}
 	out := workload.Outcome{Result: workload.Refused}
-	if host := c.r.host(h); host != nil {
+	host := c.r.host(h)
+	if host != nil {
 		out = host.model.Call(now+hop, c.random)
 	}
 	out.After += 2 * hop
 	if out.Result == workload.Silent || out.After > c.spec.Patience {
 		out = workload.Outcome{Result: workload.Silent, After: c.spec.Patience}
 	}
-	c.later(out.After, func() { c.report(q, h, out) })
+	c.later(out.After, func() {
+		if host != nil && host.died > now+hop { // and took the calls with it that it had
+			out.Result = workload.Refused
+		}
+		c.report(q, h, out)
+	})
 }
 
 // code is what a report says of a result: with the client library how a call

@@ -186,9 +186,20 @@ func (f *faults) apply() {
 			delay += a.Delay
 		}
 	}
+	for _, m := range f.r.modules {
+		each(m.pool, f.settle)
+	}
 	each(slices.Concat(f.r.dns, f.r.reporters), func(p *process) { p.host.SetWorkDelay(delay) })
 	f.links()
 	f.nearLinks()
+}
+
+// settle notes when a host dies.
+func (f *faults) settle(h *hostState) {
+	if h.model.Down && !h.down {
+		h.died = f.r.w.Now()
+	}
+	h.down = h.model.Down
 }
 
 // links sets those between all machines of the system.

@@ -28,6 +28,8 @@ type hostState struct {
 	zone  int
 	model *workload.Host
 	out   bool // a rolling deployment restarts it
+	down  bool
+	died  time.Duration // last
 }
 
 // makeModules makes all modules with their hosts, and fills the database.
