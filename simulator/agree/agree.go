@@ -17,12 +17,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"lars/simulator/fault"
 	"lars/simulator/outcome"
 	"lars/simulator/virtual"
+	"lars/simulator/workload"
 )
 
 //go:embed plans/*.yaml
@@ -65,6 +68,7 @@ func Virtual(ctx context.Context, p *fault.Plan, settings string, first uint64, 
 }
 
 func run(ctx context.Context, p *fault.Plan, settings string, seed uint64) (s outcome.Summary, err error) {
+	p = shifted(p, seed)
 	t := outcome.New(p, seed, virtual.Least(p))
 	r, err := virtual.Run(ctx, virtual.Config{
 		Seed: seed, Plan: p, Alike: true, Balance: settings, Observe: t.Add,
@@ -74,6 +78,18 @@ func run(ctx context.Context, p *fault.Plan, settings string, seed uint64) (s ou
 		err = fmt.Errorf("%s in virtual time, seed %d: %v", p.Name, seed, r.Violations[0])
 	}
 	return t.Summary(), err
+}
+
+// shifted lets all faults of a plan begin up to a second later, drawn from the
+// seed. Services poll and send on a beat of some hundred milliseconds, which live
+// begins anywhere, but in virtual time always with the run.
+func shifted(p *fault.Plan, seed uint64) *fault.Plan {
+	q, by := *p, workload.NewRandom(seed, "shift").Between(0, time.Second)
+	q.Faults = slices.Clone(p.Faults)
+	for i := range q.Faults {
+		q.Faults[i].At += by
+	}
+	return &q
 }
 
 // Compare judges live runs of a plan by virtual ones. want has two or more, live

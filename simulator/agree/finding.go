@@ -2,10 +2,9 @@ package agree
 
 import "math"
 
-// The tolerances, in shares. Of calls: a host that dies takes with it the calls
-// that it serves, which in virtual time come to their end, and callers that are
-// held up move calls over the border of a fault. Of agents: some decide near the
-// end of a fault.
+// The tolerances, in shares. Of calls: callers that are held up by a busy machine
+// move calls over the border of a fault, and have more of them under way when it
+// begins. Of agents: some decide near the end of a fault.
 const (
 	CallsTolerance  = 0.001
 	AgentsTolerance = 0.1

@@ -163,7 +163,7 @@ func (a *agreement) print(w io.Writer) {
 	}
 	_ = t.Flush()
 	fmt.Fprintf(w, "\n%d virtual runs of each plan and %d live ones, on %s, seeds from 1 on. %s, %d processors, %s.\n"+
-		"Predicted is the mean of the live runs, with 99 %% (Student). Tolerance: a host that dies takes the calls with it that it\n"+
-		"serves, which in virtual time it ends; and callers that are held up move calls over the border of a fault.\n",
+		"Predicted is the mean of the live runs, with 99 %% (Student). Tolerance: callers that a busy machine holds up\n"+
+		"move calls over the border of a fault, and have more of them under way when it begins.\n",
 		a.Seeds, a.Runs, a.Backend, a.CPU, a.CPUs, a.Measured)
 }
