@@ -233,7 +233,7 @@ func (c *caller) report(q *call, h store.Host, out workload.Outcome) {
 	c.agent.sending(now)
 	switch out.Result {
 	case workload.Served:
-		c.r.times = append(c.r.times, now-q.began)
+		c.r.times.Record(int64(now - q.began))
 		c.over(q, &c.r.calls.Served, "")
 	case workload.Failed:
 		c.over(q, &c.r.calls.Failed, "failed")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lars/backends/sim"
+	"lars/bench/hist"
 	"lars/simulator/check"
 	"lars/simulator/fault"
 	"lars/simulator/outcome"
@@ -140,8 +141,8 @@ type run struct {
 	share   *check.Share
 	errors  *check.Errors
 	calls   Calls
-	times   []time.Duration
-	final   int // routes that agents have still to tell in the end
+	times   *hist.Recorder // of calls served
+	final   int            // routes that agents have still to tell in the end
 }
 
 // Least is the shortest time that a run of a plan takes: until its last fault is
@@ -179,7 +180,7 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 }
 
 func newRun(c Config) *run {
-	r := &run{cfg: c, plan: c.Plan, seed: c.Seed, random: workload.NewRandom(c.Seed, "run")}
+	r := &run{cfg: c, plan: c.Plan, seed: c.Seed, random: workload.NewRandom(c.Seed, "run"), times: hist.New()}
 	r.w = sim.New(sim.Config{Seed: c.Seed, TraceEvents: 400})
 	r.log.OnFirst = func() { r.trace = r.w.Trace() }
 	r.end = max(Least(r.plan), c.For)
@@ -299,10 +300,9 @@ func (r *run) result() Result {
 	if r.log.Count > 0 && r.trace == "" {
 		r.trace = r.w.Trace()
 	}
-	slices.Sort(r.times)
-	if n := len(r.times); n > 0 {
-		r.calls.P50, r.calls.P99 = r.times[n/2], r.times[n*99/100]
-	}
+	const confidence = 0.95 // of bounds that are not told
+	r.calls.P50 = time.Duration(r.times.Percentile(50, confidence).Value)
+	r.calls.P99 = time.Duration(r.times.Percentile(99, confidence).Value)
 	lost := int64(0)
 	for _, a := range r.agents {
 		lost += a.lost
