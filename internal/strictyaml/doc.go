@@ -19,7 +19,8 @@
 //
 // Fields may be structs, pointers to them, lists, maps with text keys, texts,
 // numbers, booleans, time.Duration ("250ms"), and types that read themselves
-// from text (encoding.TextUnmarshaler). A pointer stays nil, and any other field
+// from text (encoding.TextUnmarshaler), which may tell the schema all their words
+// by a method Words() []string, or what they match by Pattern() string. A pointer stays nil, and any other field
 // keeps what it held, when its key is absent: so a default is what the struct
 // holds before.
 //

@@ -93,7 +93,7 @@ func scalarRule(t reflect.Type, r rules) node {
 	case t == durationType:
 		return node{{"type", "string"}, {"pattern", durationPattern}, {"$comment", r.allowed(t)}}
 	case isText(t):
-		return node{{"type", "string"}}
+		return textRule(t)
 	case t.Kind() == reflect.Bool:
 		return node{{"type", "boolean"}}
 	case t.Kind() == reflect.String:
@@ -117,6 +117,18 @@ func scalarRule(t reflect.Type, r rules) node {
 	}
 	if r.most != "" {
 		out = append(out, pair{"maximum", limit(t, r.most)})
+	}
+	return out
+}
+
+// textRule tells more of a text type that says more of itself.
+func textRule(t reflect.Type) node {
+	out := node{{"type", "string"}}
+	switch x := reflect.Zero(t).Interface().(type) {
+	case interface{ Words() []string }:
+		out = append(out, pair{"enum", x.Words()})
+	case interface{ Pattern() string }:
+		out = append(out, pair{"pattern", x.Pattern()})
 	}
 	return out
 }

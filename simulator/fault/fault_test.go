@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -129,6 +130,28 @@ func TestSchemaIsFresh(t *testing.T) {
 	}
 	if old, err := os.ReadFile(file); err != nil || !bytes.Equal(old, Schema()) {
 		t.Errorf("it differs from %s (-update to accept): %v", file, err)
+	}
+}
+
+// The schema knows the kinds, and how a target is written.
+func TestSchemaOfFaults(t *testing.T) {
+	for _, want := range []string{`"rollback"`, `"pattern": "^(dns|reporter|database)$|`} {
+		if !bytes.Contains(Schema(), []byte(want)) {
+			t.Errorf("no %s in it", want)
+		}
+	}
+}
+
+// A file without a name in it gives its own.
+func TestNameOfFile(t *testing.T) {
+	for text, want := range map[string]string{"about: x\n": "my-plan-2", "name: given\n": "given"} {
+		file := filepath.Join(t.TempDir(), "My plan_2.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := ReadFile(file); err != nil || p.Name != want {
+			t.Errorf("%q: %v, want %s: %v", text, p, want, err)
+		}
 	}
 }
 

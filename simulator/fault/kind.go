@@ -67,14 +67,18 @@ func (k Kind) shape() *shape {
 	return nil
 }
 
+// Words are all kinds, for the schema of plans.
+func (Kind) Words() (all []string) {
+	for _, s := range shapes {
+		all = append(all, string(s.kind))
+	}
+	return all
+}
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (k *Kind) UnmarshalText(text []byte) error {
 	if Kind(text).shape() == nil {
-		var all []string
-		for _, s := range shapes {
-			all = append(all, string(s.kind))
-		}
-		return fmt.Errorf("allowed: %s", strings.Join(all, ", "))
+		return fmt.Errorf("allowed: %s", strings.Join(k.Words(), ", "))
 	}
 	*k = Kind(text)
 	return nil

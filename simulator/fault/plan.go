@@ -3,7 +3,9 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"lars/internal/strictyaml"
@@ -38,7 +40,7 @@ func world() *Plan {
 // Fault is one thing that goes wrong: at a time, for some time, to somebody.
 type Fault struct {
 	Kind      Kind          `yaml:"fault,required" doc:"what"`
-	Target    Target        `yaml:"target,required" doc:"to whom"`
+	Target    Target        `yaml:"target,required" doc:"to whom; host N counts the hosts of all modules, those of module 1, the most popular, first"`
 	At        time.Duration `yaml:"at,required" range:"0s..240h" doc:"from the start of the run on"`
 	For       time.Duration `yaml:"for" range:"1ms..240h" doc:"how long"`
 	Factor    float64       `yaml:"factor" range:"1..10000" doc:"of the time that a call takes"`
@@ -67,14 +69,30 @@ func (p *Plan) End() (end time.Duration) {
 }
 
 // ReadFile reads and checks a plan. What its workload leaves open is that of
-// workload.Default.
+// workload.Default; without a name it has that of the file.
 func ReadFile(path string) (*Plan, error) {
 	p := world()
 	lines, err := strictyaml.ReadFile(path, p)
 	if err != nil {
 		return nil, err
 	}
+	if p.Name == "" {
+		p.Name = nameOf(path)
+	}
 	return p, p.check(lines)
+}
+
+// nameOf makes a plan's name of a file's.
+func nameOf(path string) string {
+	base := filepath.Base(path)
+	name := strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(strings.TrimSuffix(base, filepath.Ext(base))))
+	const longest = 64 // as the tag has it
+	return name[:min(len(name), longest)]
 }
 
 // Decode is ReadFile of a file's contents; file is its name for errors.

@@ -36,6 +36,9 @@ var (
 	targetHelp = "dns, dns 2, reporter, reporter 2, database, host 3, hosts, hosts 20%, and so for zone, module, caller, agent"
 )
 
+// Pattern is what texts of targets match, for the schema of plans.
+func (Target) Pattern() string { return targetForm.String() }
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *Target) UnmarshalText(text []byte) error {
 	m := targetForm.FindStringSubmatch(string(text))
