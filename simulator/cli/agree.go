@@ -82,7 +82,11 @@ func (b Backends) agree(ctx context.Context, stdout, stderr io.Writer, args []st
 		if onTerminal(stderr) {
 			fmt.Fprintf(stderr, "%s ...\n", name)
 		}
-		if err := a.measure(ctx, b, name); err != nil {
+		err := a.measure(ctx, b, name)
+		if ctx.Err() != nil {
+			return stopped(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}

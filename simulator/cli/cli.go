@@ -58,7 +58,9 @@ func open(name string, draw func() *fault.Plan) (*fault.Plan, error) {
 }
 
 func plans(_ context.Context, stdout, _ io.Writer, args []string) error {
-	f := cli.NewFlags("lars sim plans", "[NAME]", "Lists the plans that are shipped, or prints one, to be changed.", "lars sim plans", "lars sim plans crash > my.yaml")
+	f := cli.NewFlags("lars sim plans", "[NAME]", "Lists the plans that are shipped, or prints one, to be changed.\n\n"+
+		"host N counts the hosts of all modules in turn: with 5 hosts each, host 1 to 5 are those of module 1, the most popular one,\n"+
+		"and host 6 is the first of module 2.", "lars sim plans", "lars sim plans crash > my.yaml")
 	if done, err := f.ParseArgs(stdout, args); done || err != nil {
 		return err
 	}
@@ -88,6 +90,11 @@ func schema(_ context.Context, stdout, _ io.Writer, args []string) error {
 	}
 	_, err := stdout.Write(fault.Schema())
 	return err
+}
+
+// stopped is the end of a command whose ctx has ended.
+func stopped(ctx context.Context) error {
+	return fmt.Errorf("stopped; nothing was kept: %w", ctx.Err())
 }
 
 // onTerminal reports whether a person looks at w.

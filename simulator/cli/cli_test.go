@@ -13,6 +13,8 @@ import (
 	"lars/backends"
 	"lars/bench/record"
 	"lars/internal/cli"
+	"lars/simulator/check"
+	"lars/simulator/virtual"
 )
 
 func run(t *testing.T, args ...string) (stdout, message string, code int) {
@@ -76,6 +78,8 @@ func TestUsage(t *testing.T) {
 		{"live --backend nope", `backend "nope": want one of epoll,`},
 		{"live --balance algorithm=nope", "flags of the agent: "},
 		{"live --agent-flags --nope", "flags of the agent: "},
+		{"live --dns-flags --nope=3", "flags of the dns: "},
+		{"live --reporter-flags --nope=3", "flags of the reporter: "},
 		{"live --network sctp", "want tcp or udp"},
 		{"live --recovery 1ms", "want 1s to 1h0m0s"},
 		{"agree --plan nope", `no plan "nope"; there are s14-flap,`},
@@ -149,5 +153,18 @@ func TestLive(t *testing.T) {
 	}
 	if _, msg, code := run(t, "live", "--plan", name, "--out", dir); code != cli.ExitUsage || !strings.Contains(msg, "holds a result already") {
 		t.Errorf("code %d, %q", code, msg)
+	}
+}
+
+// What is wrong and how to see it again come before the long trace, and the
+// latter after it, too.
+func TestExplain(t *testing.T) {
+	var b strings.Builder
+	explain(&b, &options{plan: "crash", seed: 7}, &virtual.Result{
+		Failures: 3, Trace: "a long trace\n", Violations: []check.Violation{{Checker: "known", Text: "forgotten"}},
+	})
+	wrong, again, trace := strings.Index(b.String(), "known: forgotten"), "lars sim virtual --plan crash --seed 7\n", strings.Index(b.String(), "a long trace")
+	if first := strings.Index(b.String(), again); wrong < 0 || wrong > first || first > trace || !strings.HasSuffix(b.String(), again) {
+		t.Error(b.String())
 	}
 }

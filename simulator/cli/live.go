@@ -23,6 +23,8 @@ import (
 	"lars/simulator/live"
 	"lars/simulator/outcome"
 	"lars/system/agent"
+	"lars/system/dns"
+	"lars/system/reporter"
 	"lars/system/up"
 )
 
@@ -72,7 +74,7 @@ func (b Backends) live(ctx context.Context, stdout, stderr io.Writer, args []str
 		r, err := live.Run(ctx, c)
 		o.wipe(stderr)
 		if ctx.Err() != nil {
-			return fmt.Errorf("stopped; nothing was kept: %w", ctx.Err())
+			return stopped(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("lars sim live, %s: %w", name, err)
@@ -88,7 +90,8 @@ func newLive(b Backends) *liveOptions {
 		"Runs dns, reporter, agents, callers and hosts over real sockets on this machine, under a plan of faults, watched by\n"+
 			"checkers, and writes a result of the lab. It takes as long as the plan says. Exit code 1: a promise was broken.\n\n"+
 			"Hang and slow of dns, reporter and agent need --processes; clock, and all faults of the database, need its absence.\n"+
-			"Off and rollback are for 'lars sim virtual' alone. The plan chaos draws what the flags allow.",
+			"Off and rollback are for 'lars sim virtual' alone. The plan chaos draws what the flags allow. Stopped by a second Ctrl-C it\n"+
+			"leaves its folder lars-sim-... in "+os.TempDir()+".",
 		"lars sim live --backend epoll --plan slow-host", "lars sim live --backend all --plan crash --recovery 20s",
 		"lars sim live --plan my.yaml --network udp --json", "lars sim live --plan dns-down --processes",
 		"lars sim live --plan slow-host --balance algorithm=classic")
@@ -145,8 +148,10 @@ func (o *liveOptions) parse(stdout io.Writer, args []string) (done bool, err err
 	if o.balance != "" {
 		c.Args[up.Agent] = append(c.Args[up.Agent], "--balance", o.balance)
 	}
-	if err := agentTakes(c.Args[up.Agent]); err != nil {
-		return false, o.flags.Errorf("flags of the agent: %v", err)
+	for _, name := range up.Services() {
+		if err := takes(name, c.Args[name]); err != nil {
+			return false, o.flags.Errorf("flags of the %s: %v", name, err)
+		}
 	}
 	if o.out != "" && o.out != outNone {
 		if _, err := os.Stat(filepath.Join(o.out, record.RunFile)); err == nil {
@@ -159,12 +164,18 @@ func (o *liveOptions) parse(stdout io.Writer, args []string) (done bool, err err
 	return false, nil
 }
 
-// agentTakes reports whether flags are such as an agent takes.
-func agentTakes(args []string) error {
-	var c agent.Config
-	f := flag.NewFlagSet("lars agent", flag.ContinueOnError)
+// takes reports whether flags are such as a service takes.
+func takes(service string, args []string) error {
+	f := flag.NewFlagSet("lars "+service, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	c.Keys().Flags(f)
+	switch service {
+	case up.DNS:
+		new(dns.Config).Keys().Flags(f)
+	case up.Reporter:
+		new(reporter.Config).Keys().Flags(f)
+	case up.Agent:
+		new(agent.Config).Keys().Flags(f)
+	}
 	return f.Parse(args)
 }
 

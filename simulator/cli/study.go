@@ -51,6 +51,9 @@ func runStudy(ctx context.Context, stdout, stderr io.Writer, args []string) erro
 		}
 	}
 	t, err := study.Run(ctx, plan)
+	if ctx.Err() != nil {
+		return stopped(ctx)
+	}
 	if err != nil {
 		return err
 	}

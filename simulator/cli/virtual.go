@@ -109,9 +109,10 @@ func (o *options) print(w io.Writer, r *virtual.Result, took time.Duration) {
 
 // explain prints what is wrong with a run, and how to see it again.
 func explain(w io.Writer, o *options, r *virtual.Result) {
-	fmt.Fprintf(w, "around the first violation:\n%s\n%d violations; the first of each checker:\n", r.Trace, r.Failures)
+	fmt.Fprintf(w, "%d violations; the first of each checker:\n", r.Failures)
 	for _, v := range r.Violations {
 		fmt.Fprintf(w, "  %v\n", v)
 	}
-	fmt.Fprintf(w, "\nshow it again: %s\n", o.again())
+	again := "show it again: " + o.again()
+	fmt.Fprintf(w, "\n%s\n\naround the first violation:\n%s\n%s\n", again, r.Trace, again) // twice: a trace is long
 }
