@@ -122,7 +122,7 @@ var knobs = [...]knob{
 	{"eject_max", func(s *Settings) any { return &s.EjectMax }, 300, 0.001, 24 * hour, false, "longest time of an ejection, without its jitter"},
 	{"jitter", func(s *Settings) any { return &s.Jitter }, 0.1, 0.001, 0.9, true, "share by which times of ejection vary"},
 	{"forgive", func(s *Settings) any { return &s.Forgive }, 30, 0.1, 24 * hour, false, "time in use that takes one off the succession of ejections"},
-	{"hint_ttl", func(s *Settings) any { return &s.HintTTL }, 15, 0.1, hour, true, "how long a hint of other agents counts; off: none is heeded, and none given"},
+	{"hint_ttl", func(s *Settings) any { return &s.HintTTL }, 15, 0.1, hour, true, "how long a hint of other agents counts; off: none is heeded, and none given. With hints a flapping host goes out and in more often, and costs fewer calls"},
 	{"successes", func(s *Settings) any { return &s.Successes }, 3, 1, 1000, false, "half-open calls in succession that end an ejection"},
 	{"probe_every", func(s *Settings) any { return &s.ProbeEvery }, 50, 1, 1e6, false, "picks between two half-open calls, after one that failed"},
 	{"slow_start", func(s *Settings) any { return &s.SlowStart }, 10, 0.1, hour, true, "time in which a new or recovered host comes to its full share"},
