@@ -141,7 +141,7 @@ func claims() []claim {
 		{"S16", Moved, "chash+outlier", "rr", literature},
 		{"S16", Moved, "chash-unbounded", "chash+outlier", "a bound on loads moves calls"},
 		{"S17", FalsePositives, d, "classic", "accounts for each caller"},
-		{"S20", Errors, d, "rr", "literature: ejection hides a stale route"},
+		{"S20", Errors, "ewma+outlier", "rr", "literature: ejection hides a stale route"},
 	}
 }
 

@@ -236,7 +236,7 @@ func Scenarios() []Scenario {
 		},
 		{
 			ID: "S20", Name: "stale route: dns down for 10 min, a host replaced", Agents: 10, Hosts: 10, Load: .1, Window: 600 * second, After: 30 * second, Spares: 1,
-			Chosen:   "2 calls a second of each agent to each host; the address that is gone refuses, the new host is known when dns is back",
+			Chosen:   "2 calls a second of each agent to each host; the address that is gone refuses, the new host is known when dns is back. Hints need dns, too, but go on in the model: read ewma+outlier for the default",
 			Faults:   []Fault{{Count: 1, Refuse: true, To: time.Hour}},
 			Edits:    []Edit{{At: 600 * second, Host: 0, Spare: 10}},
 			Expected: "ejection hides the dead host, the snapshot works",

@@ -41,8 +41,8 @@ func reading() []string {
 			"Then {S2 ewma+hints probes} % of the calls are probes in S2, {S2 classic probes} % of classic's. No policy sends messages for its picks, prequal neither: what it probes is what answers told. Hints do: {S2 ewma+hints messages} for a thousand calls in S2, {S14 ewma+hints messages} with a flapping host, and {S9 ewma+hints messages} where there are but twenty calls a second in all. " +
 			"What a pick costs in time and a host in memory is the machine's to say: `go test -run '^$' -bench 'Picks|Memory' ./system/balance`.",
 		"**Clocks.** A wall clock that goes back by an hour was expected to keep hosts out for an hour with classic and elb. At this rate it is not seen: fifteen good probes free a host whatever the clock says " +
-			"(classic keeps it out {S19 classic kept_out} s after it is well, elb {S19 elb kept_out} s; the default, which waits for its ejection time and then probes, {S19 ewma+hints kept_out} s). The default's time is monotonic: a test holds that a step changes nothing.",
-		"**A stale route.** Ten minutes without dns and with a host replaced: {S20 ewma+hints errors} % of the calls fail, round robin {S20 rr errors} %, classic {S20 classic errors} %.",
+			"(classic keeps it out {S19 classic kept_out} s after it is well, elb {S19 elb kept_out} s; the default, which waits for its ejection time and then probes, {S19 ewma+hints kept_out} s, without hints {S19 ewma+outlier kept_out} s). The default's time is monotonic: a test holds that a step changes nothing.",
+		"**A stale route.** Ten minutes without dns and with a host replaced: {S20 ewma+outlier errors} % of the calls fail (without hints, which need dns), round robin {S20 rr errors} %, classic {S20 classic errors} %.",
 		"**Where the simulator of the pilot differs.** The order is the same nearly everywhere, and figures that follow from the algorithm alone (S2, S4, S6) agree. Those that hang on how many calls an agent sees in a window (S7b, S9, S1) differ, for the list does not say how many agents there were.",
 	}
 }
