@@ -33,25 +33,25 @@ func plan(t *testing.T, name string) *fault.Plan {
 	return p
 }
 
-// Of ten values with mean 15 and deviation 1, the mean of four more is predicted
-// within 3.25·√(1/10+1/4).
+// Of ten values with mean 15 % and deviation 1 %, the mean of four more is
+// predicted within 3.25·√(1/10+1/4) %.
 func TestVerdicts(t *testing.T) {
-	virtual := []float64{15, 15, 16, 16, 16, 14, 14, 14, 13.5, 16.5}
+	virtual := []float64{.15, .15, .16, .16, .16, .14, .14, .14, .135, .165}
 	_, deviation := spread(virtual)
 	half := 3.25 * deviation * math.Sqrt(.35)
 	for _, c := range []struct {
 		mean float64
 		want string
 	}{
-		{15, Inside},
-		{15 + .99*half, Inside},
-		{15 - .99*half, Inside},
-		{15 + 1.01*half, Tolerated},
-		{15.19 + half, Tolerated},
-		{15.21 + half, Outside},
-		{14.79 - half, Outside},
+		{.15, Inside},
+		{.15 + .99*half, Inside},
+		{.15 - .99*half, Inside},
+		{.15 + 1.01*half, Tolerated},
+		{.1519 + half, Tolerated},
+		{.1521 + half, Outside},
+		{.1479 - half, Outside},
 	} {
-		f := Finding{Virtual: virtual, Tolerance: .2, Live: []float64{c.mean - 1, c.mean + 1, c.mean - 2, c.mean + 2}}
+		f := Finding{Virtual: virtual, Tolerance: .002, Live: []float64{c.mean - .01, c.mean + .01, c.mean - .02, c.mean + .02}}
 		if f.judge(); f.Verdict != c.want {
 			t.Errorf("%v: %s, want %s: %+v", c.mean, f.Verdict, c.want, f)
 		}

@@ -36,7 +36,7 @@ func (f *Finding) judge() {
 	n, k := float64(len(f.Virtual)), float64(len(f.Live))
 	center, deviation := spread(f.Virtual)
 	half := student(len(f.Virtual)-1) * deviation * math.Sqrt(1/n+1/k)
-	f.Low, f.High = center-half, center+half
+	f.Low, f.High = max(0, center-half), min(1, center+half)
 	f.Mean, _ = spread(f.Live)
 	const rounding = 1e-12
 	switch away := max(f.Low-f.Mean, f.Mean-f.High); {
