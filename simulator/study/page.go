@@ -165,8 +165,11 @@ func (t *Table) page() string {
 	rows := [][]string{{"policy", "settings", "hints"}}
 	for _, p := range t.Policies {
 		settings, hints := "`"+p.Settings+"`", ""
-		if p.Settings == "" {
+		switch {
+		case p.Settings == "" && p.Hints:
 			settings = "the default"
+		case p.Settings == "":
+			settings = "the default, but `hint_ttl=off`"
 		}
 		if p.Hints {
 			hints = "yes"
