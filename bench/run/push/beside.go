@@ -20,7 +20,6 @@ const (
 	watchers     = 4
 	askEvery     = 20 * time.Millisecond
 	messageBytes = 1024 // read at once
-	niceMost     = 19   // the lowest priority that a thread can have
 )
 
 // Beside is a driver that makes the load of load.Run while routes change: so
@@ -109,11 +108,13 @@ func (w *watch) ask(ctx context.Context, c net.Conn, request []byte) {
 
 // edit edits until ctx ends. An edit under way is finished. Edits are not what is
 // measured but share a processor with the generator, so they run on a thread
-// that gives way to it, and that ends with this goroutine.
+// that gives way at once, as the lowest of usual priorities does not (EEVDF lets
+// it end its slice), and that ends with this goroutine.
 func (w *watch) edit(ctx context.Context) error {
 	runtime.LockOSThread()
-	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, niceMost); err != nil { // of this thread alone
-		return fmt.Errorf("a thread of low priority: %w", err)
+	idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+	if err := unix.SchedSetAttr(0, &idle, 0); err != nil { // of this thread alone
+		return fmt.Errorf("a thread that gives way: %w", err)
 	}
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
