@@ -260,15 +260,15 @@ func (c *conn) Close(cause error) {
 		if c.flags&flagDraining != 0 {
 			return
 		}
-		c.flags |= flagDraining
 		c.Flush()
-		if c.backlog != nil && c.flags&flagDead == 0 {
+		if c.flags&flagDead != 0 {
+			return
+		}
+		if c.flags |= flagDraining; c.backlog != nil {
 			c.listen()
 			return
 		}
-		if c.flags&flagDead == 0 {
-			c.linger(&linger.Pace{})
-		}
+		c.linger(&linger.Pace{})
 		return
 	}
 	c.cause = cause

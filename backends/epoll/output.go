@@ -84,8 +84,10 @@ func (c *conn) Flush() {
 	if c.backlog == nil || c.flags&flagDead != 0 {
 		return
 	}
-	if c.interest&unix.EPOLLOUT != 0 {
-		c.blocked() // the kernel is full: it will tell when it is not
+	if c.interest&unix.EPOLLOUT != 0 || c.flags&flagDraining != 0 {
+		// The kernel is full: it will tell when it is not, and drain then also
+		// goes on with a close, which may wait since before registering.
+		c.blocked()
 	} else {
 		c.writeBacklog()
 	}
