@@ -6,9 +6,19 @@ LARS     = bin/lars
 # make bench BACKEND=epoll SCENARIO=mixed CONNS=100 RATE=50000: each of these that is set
 # becomes a flag of "lars bench"; BENCH_FLAGS takes any other.
 bench_vars = SCENARIO WORKLOAD STORE EDITS STALLED MODULES HOSTS CONNS DEPTH RATE ARRIVALS PAYLOAD DURATION WARMUP TIMEOUT SEED REPEAT LOOPS GENERATOR_LOOPS PIN IDLE OUT BACKENDS BASELINE WORKERS TOKEN_FILE
-bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(foreach v,UDP SYSCALLS MARKDOWN,$(if $(filter-out 0,$($(v))),--$(call lower,$(v)))) $(BENCH_FLAGS)
-pair_args  = $(foreach v,A B BASE HEAD DESIGN EPOCHS SLICES,$(if $($(v)),--$(call lower,$(v)) $($(v))))
+switches   = UDP SYSCALLS MARKDOWN
+pair_vars  = A B BASE HEAD DESIGN EPOCHS SLICES
+bench_args = $(foreach v,$(bench_vars),$(if $($(v)),--$(call lower,$(v)) $($(v)))) $(foreach v,$(switches),$(if $(filter-out 0,$($(v))),--$(call lower,$(v)))) $(BENCH_FLAGS)
+pair_args  = $(foreach v,$(pair_vars),$(if $($(v)),--$(call lower,$(v)) $($(v))))
 lower      = $(shell echo $(1) | tr A-Z_ a-z-)
+
+# A misspelt variable would be ignored, and something else measured than was asked for. Those of make itself, and those that
+# programs below it read from the environment, may be given too; so may those of a make around this one.
+known  = GO BACKEND LARS $(bench_vars) $(switches) $(pair_vars) SLO MINUTES SCENARIOS PLAN FOR FUZZTIME $(addsuffix _FLAGS,BENCH GATE SELFTEST SIM AGREE STUDY UP)
+passed = MAKE% GNUMAKEFLAGS SHELL .SHELLFLAGS CI CC CXX AR PKG_CONFIG PATH HOME TMPDIR GO% GCCGO CGO_% LARS_% %_proxy %_PROXY
+ifeq ($(MAKELEVEL),0)
+$(foreach v,$(filter-out $(known) $(passed),$(.VARIABLES)),$(if $(filter command,$(firstword $(origin $(v)))),$(error $(v) is not a variable of this Makefile; it knows $(known))))
+endif
 
 .PHONY: build test check-fast fmt lint race plain manifests smoke fuzz microbench bench bench-all compare stages gate selftest capacity baselines sim agree soak study up proto deps clean help
 

@@ -97,3 +97,32 @@ func TestBaseline(t *testing.T) {
 		t.Errorf("results/BASELINE names %d commits, want one:\n%s", n, raw)
 	}
 }
+
+// TestMakefileVariables: make refuses a misspelt variable, and none that the Makefile uses.
+func TestMakefileVariables(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip(err)
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(args ...string) (string, error) {
+		cmd := exec.Command("make", append([]string{"-n", "help"}, args...)...)
+		cmd.Env = append(os.Environ(), "MAKELEVEL=0", "MAKEFLAGS=") // make may run this test
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	args := []string{"CC=gcc", "GOFLAGS=", "LARS_NO_MARIADB=1", "SHELL=/bin/sh", "MAKEFLAGS=-k", "-j2"}
+	for _, m := range regexp.MustCompile(`\$\((?:origin )?([A-Z_]{2,})\)`).FindAllStringSubmatch(string(makefile), -1) {
+		if !strings.HasPrefix(m[1], "MAKE") {
+			args = append(args, m[1]+"=x")
+		}
+	}
+	if out, err := set(args...); err != nil {
+		t.Errorf("make %q: %v\n%s", args, err, out)
+	}
+	if out, err := set("CONNS=1", "BACKND=std"); err == nil || !strings.Contains(out, "BACKND is not a variable of this Makefile; it knows GO BACKEND ") {
+		t.Errorf("a misspelt variable: %v\n%s", err, out)
+	}
+}
