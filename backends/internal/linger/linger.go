@@ -29,10 +29,16 @@ const (
 // which it returns none as well. Otherwise it ends the output, for which the peer
 // may be waiting: it may acknowledge the last of it only when it has something to
 // say, or after 40 ms. An error, such as of a reset, means that output was lost.
+// The kernel tells of a reset once only: to whoever else reads the socket, perhaps.
 func Unacked(fd int) (int, error) {
 	ended, err := drop(fd)
 	left := Left(fd)
-	if ended || left == 0 {
+	switch {
+	case left == 0:
+		return 0, nil
+	case ended && isClosed(fd):
+		return left, os.NewSyscallError("read", unix.ECONNRESET)
+	case ended:
 		return 0, nil
 	}
 	_ = unix.Shutdown(fd, unix.SHUT_WR) // again does nothing
@@ -46,6 +52,13 @@ func Left(fd int) int {
 		return 0
 	}
 	return n
+}
+
+// isClosed reports whether the kernel has given the connection up: then it will
+// send no more of what is left.
+func isClosed(fd int) bool {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && info.State == unix.BPF_TCP_CLOSE
 }
 
 // drop takes input, and reports whether it has ended.
