@@ -53,7 +53,7 @@ type Endpoint struct {
 	// 16 MiB is the most here too.
 	SendBytesMax int
 	// IdleTimeout closes a connection that sends nothing for so long; 0 never.
-	// While reading is paused, it is the time to take output in.
+	// While reading is paused, and after a close, it is the time to take output in.
 	IdleTimeout time.Duration
 	// PartialTimeout closes a connection whose frame is not complete so long
 	// after its first byte; 0 means 30 s, negative never.
